@@ -1,0 +1,46 @@
+//! The clients of every protocol, once: the end-to-end tests verify with them, the load tester measures with them.
+//!
+//! | noun | is |
+//! |---|---|
+//! | [`Launch`] | how a server is to be started |
+//! | [`Server`] | the real `fanout` binary on free ports, ended by its process id |
+//! | [`Redis`] | a real `redis-server` on a free port, to be killed and restarted |
+//! | [`Client`] | one ordinary WebSocket client |
+//! | [`Crowd`] | thousands of WebSocket clients in one thread, each counting losses, duplicates and strangers' events |
+//! | [`RawSocket`] | bytes as they are, for what no ordinary client would send |
+//! | [`Publisher`] | one RESP connection that publishes, to Redis and to the embedded broker alike |
+//! | [`Event`] | one workflow event that says for whom it is and which one in the row |
+//!
+//! Everything talks to loopback only and gives up after [`PATIENCE`].
+
+mod answer;
+mod binary;
+mod client;
+mod client_frame;
+mod crowd;
+mod event;
+mod launch;
+mod patience;
+mod port;
+mod publisher;
+mod raw_socket;
+mod redis;
+mod server;
+mod server_frame;
+mod tally;
+
+pub use answer::Answer;
+pub use binary::{binary, foreign_packages};
+pub use client::{Client, Received, Refused};
+pub use client_frame::{ClientFrame, Opcode};
+pub use crowd::Crowd;
+pub use event::Event;
+pub use launch::Launch;
+pub use patience::{PATIENCE, eventually};
+pub use port::free_port;
+pub use publisher::{Publisher, Reply, words};
+pub use raw_socket::{RawSocket, Rest, exchange};
+pub use redis::Redis;
+pub use server::Server;
+pub use server_frame::ServerFrame;
+pub use tally::Tally;

@@ -1,0 +1,107 @@
+//! A real `redis-server` of one's own, to be killed and restarted.
+
+use crate::patience::PATIENCE;
+use crate::port::free_port;
+use crate::publisher::Publisher;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Starts that are tried: another program may take the port between the look and the use.
+const STARTS_MAX: usize = 3;
+
+/// A Redis on a free port of 127.0.0.1 that stores nothing. Ends with this value.
+#[derive(Debug)]
+pub struct Redis {
+    port: u16,
+    password: Option<&'static str>,
+    process: Option<Child>,
+}
+
+impl Redis {
+    /// Starts one and waits until it answers.
+    ///
+    /// # Errors
+    /// Where `redis-server` is not installed or does not start.
+    pub fn start() -> io::Result<Self> {
+        let mut outcome = Err(io::Error::other("never tried"));
+        for _ in 0..STARTS_MAX {
+            let mut redis = Self::stopped();
+            outcome = redis.restart().map(|()| redis);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// A place where a Redis may run later: nobody listens on its port.
+    pub fn stopped() -> Self {
+        Self { port: free_port(), password: None, process: None }
+    }
+
+    /// A place where a Redis that wants this password may run later.
+    pub fn stopped_with_password(password: &'static str) -> Self {
+        Self { port: free_port(), password: Some(password), process: None }
+    }
+
+    /// Starts it on the port it has, and waits until it answers.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.kill();
+        let process = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", "", "--appendonly", "no"])
+            .args(["--daemonize", "no", "--dir", "/tmp"])
+            .args(self.password.map(|password| ["--requirepass", password]).into_iter().flatten())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| io::Error::other(format!("redis-server (scripts/test installs it): {error}")))?;
+        self.process = Some(process);
+        self.wait_until_it_answers()
+    }
+
+    /// Ends it as `kill -9` does: no goodbye on any connection.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // It may have ended by itself: that is what was wanted.
+            drop(process.kill());
+            drop(process.wait());
+        }
+    }
+
+    /// Where it listens, running or not.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// A connection that publishes.
+    pub fn publisher(&self) -> io::Result<Publisher> {
+        let mut publisher = Publisher::connect(self.address())?;
+        if let Some(password) = self.password {
+            publisher.command(&["AUTH", password])?;
+        }
+        Ok(publisher)
+    }
+
+    fn wait_until_it_answers(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.publisher().and_then(|mut publisher| publisher.command(&["PING"]));
+            let has_ended = self.process.as_mut().is_none_or(|process| !matches!(process.try_wait(), Ok(None)));
+            match answer {
+                _ if has_ended => return Err(io::Error::other("redis-server ended at once")),
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() > deadline => return Err(error),
+                Err(_) => thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,133 @@
+//! The real `fanout` binary on free ports, ended by its process id.
+
+use crate::answer::Answer;
+use crate::launch::Launch;
+use crate::patience::{PATIENCE, eventually};
+use crate::publisher::Publisher;
+use crate::raw_socket::exchange;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, File};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A running server. Ends with this value.
+#[derive(Debug)]
+pub struct Server {
+    process: Child,
+    /// Where its clients connect.
+    pub address: SocketAddr,
+    /// Where its events are published: its own broker or the one it was told to use.
+    pub broker: SocketAddr,
+    log: PathBuf,
+}
+
+impl Server {
+    pub(crate) fn spawn(launch: &Launch) -> io::Result<Self> {
+        let (address, broker) = (launch.address(), launch.broker());
+        let log = std::env::temp_dir().join(format!("fanout-{}-{}.log", std::process::id(), fastrand::u64(..)));
+        let file = File::create(&log)?;
+        let mut command = launch.command(address, broker);
+        let process = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
+        Ok(Self { process, address, broker, log })
+    }
+
+    pub(crate) fn wait_for(mut self, page: &str) -> io::Result<Self> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if self.get(page).is_ok_and(|answer| answer.status == 200) {
+                return Ok(self);
+            }
+            let ended = self.process.try_wait()?;
+            if ended.is_some() || Instant::now() > deadline {
+                return Err(io::Error::other(format!("no 200 from {page} ({ended:?}); its log:\n{}", self.log())));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// A page of the server.
+    pub fn get(&self, page: &str) -> io::Result<Answer> {
+        exchange(self.address, &format!("GET {page} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+    }
+
+    /// `/admin/stats` as it stands; `Null` where there is none.
+    pub fn stats(&self) -> serde_json::Value {
+        self.get("/admin/stats").map(|answer| answer.json()).unwrap_or_default()
+    }
+
+    /// A number of `/admin/stats` by JSON pointer, such as `/total/connections`; 0 where it is absent.
+    pub fn count(&self, pointer: &str) -> u64 {
+        self.stats().pointer(pointer).and_then(serde_json::Value::as_u64).unwrap_or(0)
+    }
+
+    /// Waits until a number of `/admin/stats` has this value.
+    ///
+    /// # Panics
+    /// Where it never has.
+    pub fn wait_until(&self, pointer: &str, value: u64) {
+        eventually(&format!("{pointer} = {value}"), || (self.count(pointer) == value).then_some(()));
+    }
+
+    /// A connection that publishes events to this server.
+    pub fn publisher(&self) -> io::Result<Publisher> {
+        Publisher::connect(self.broker)
+    }
+
+    /// The server's process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) -> io::Result<()> {
+        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw);
+        let pid = pid.ok_or_else(|| io::Error::other("no process id"))?;
+        Ok(kill_process(pid, Signal::TERM)?)
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// Where it still runs after `patience`.
+    pub fn wait(&mut self, patience: Duration) -> io::Result<ExitStatus> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.process.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                return Err(io::Error::other(format!("still running after {patience:?}; its log:\n{}", self.log())));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Everything it wrote so far, standard output and standard error.
+    pub fn log(&self) -> String {
+        fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    /// Memory in use, in bytes (`VmRSS` of proc(5)).
+    pub fn resident_bytes(&self) -> io::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        kibibytes.map(|kibibytes| kibibytes * 1024).ok_or_else(|| io::Error::other("no VmRSS in /proc"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself: that is what was wanted.
+        drop(self.process.kill());
+        drop(self.process.wait());
+        if thread::panicking() {
+            eprintln!("log of the server at {}:\n{}", self.address, self.log());
+        }
+        drop(fs::remove_file(&self.log));
+    }
+}

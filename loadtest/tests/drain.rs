@@ -1,0 +1,58 @@
+//! SIGTERM: everyone is told to come back, and the server leaves.
+
+use loadtest::{Client, ClientFrame, Launch, Opcode, PATIENCE, RawSocket, eventually};
+use std::time::Duration;
+
+#[test]
+fn sigterm_closes_every_client_with_1012_and_exits_0() {
+    let mut server = Launch::embedded().start().unwrap();
+    let mut clients: Vec<_> =
+        (0..20).map(|number| Client::listen(server.address, &format!("user-{number}")).unwrap()).collect();
+    server.wait_until("/total/connections", 20);
+    server.terminate().unwrap();
+    for client in &mut clients {
+        assert_eq!(client.close_code(), Some(1012));
+    }
+    assert_eq!(server.wait(PATIENCE).unwrap().code(), Some(0));
+}
+
+#[test]
+fn those_who_asked_for_notices_are_told_before_the_close() {
+    let mut server = Launch::embedded().start().unwrap();
+    let mut client = Client::connect(server.address, "/ws?username=alice&meta=1").unwrap();
+    server.wait_until("/total/connections", 1);
+    server.terminate().unwrap();
+    let notice = client.text().unwrap();
+    let notice: serde_json::Value = serde_json::from_str(&notice).unwrap();
+    assert_eq!(notice["type"], "fanout.draining");
+    assert_eq!(client.close_code(), Some(1012));
+    assert_eq!(server.wait(PATIENCE).unwrap().code(), Some(0));
+}
+
+#[test]
+fn clients_that_never_answer_do_not_hold_up_the_end() {
+    let mut server = Launch::embedded().option("--drain-window", "1s").start().unwrap();
+    let silent: Vec<_> = (0..5).map(|_| RawSocket::upgraded(server.address, "/ws?username=silent").unwrap()).collect();
+    let mut half_a_request = RawSocket::connect(server.address).unwrap();
+    half_a_request.send(b"GET /health HT").unwrap();
+    server.wait_until("/total/connections", 5);
+    server.terminate().unwrap();
+    assert_eq!(server.wait(PATIENCE).unwrap().code(), Some(0));
+    drop(silent);
+}
+
+#[test]
+fn a_server_that_drains_is_not_ready_and_a_second_signal_ends_it_at_once() {
+    // A window above the patience of this test: only the second signal can end the server in time.
+    let mut server = Launch::embedded().option("--drain-window", "60s").start().unwrap();
+    let mut clients: Vec<_> =
+        (0..50).map(|_| RawSocket::upgraded(server.address, "/ws?username=stubborn").unwrap()).collect();
+    clients[0].send(&ClientFrame::new(Opcode::PING, "still here").bytes()).unwrap();
+    server.wait_until("/total/connections", 50);
+    server.terminate().unwrap();
+    eventually("the server is not ready any more", || {
+        server.get("/ready").map_or(true, |answer| answer.status == 503).then_some(())
+    });
+    server.terminate().unwrap();
+    server.wait(Duration::from_secs(20)).unwrap();
+}

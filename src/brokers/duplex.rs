@@ -1,0 +1,127 @@
+//! Both directions of one socket in one task: what waits is written while something is awaited.
+
+use super::outbox::Outbox;
+use super::receive_buffer::ReceiveBuffer;
+use futures_lite::io::{AsyncRead, AsyncWrite};
+use glommio::net::TcpStream;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// How long a connection that ends may take over its last words.
+const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Bytes read and thrown away after the last words: a close with bytes unread would reset the connection, and the
+/// other side might never see them.
+const LINGER_BYTES_MAX: usize = 256 * 1024;
+
+/// A socket with its receive buffer and its outbox.
+pub struct Duplex {
+    stream: TcpStream,
+    /// What was received.
+    pub buffer: ReceiveBuffer,
+    outbox: Rc<Outbox>,
+}
+
+/// What came of waiting for the other side.
+#[derive(Debug)]
+pub enum Event {
+    /// Bytes arrived.
+    Received,
+    /// Nothing arrived for as long as the read timeout.
+    Quiet,
+    /// The other side closed.
+    Closed,
+    /// The outbox was cut.
+    Cut,
+    /// The socket broke.
+    Broken(io::Error),
+}
+
+impl Duplex {
+    /// Reads in chunks of `chunk_bytes`; a read timeout, if wanted, is already set on `stream`.
+    pub fn new(stream: TcpStream, outbox: Rc<Outbox>, chunk_bytes: usize) -> Self {
+        Self { stream, buffer: ReceiveBuffer::new(chunk_bytes), outbox }
+    }
+
+    /// Writes whatever waits or comes to wait, until something is received. While the outbox is not calm, nothing is
+    /// read: an answer that is not fetched stops further questions.
+    pub async fn receive(&mut self) -> Event {
+        poll_fn(|context| {
+            self.outbox.register(context);
+            if let Some(end) = self.write_waiting(context) {
+                return Poll::Ready(end);
+            }
+            if !self.outbox.is_calm() {
+                return Poll::Pending;
+            }
+            match Pin::new(&mut self.stream).poll_read(context, self.buffer.room()) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(0)) => Poll::Ready(Event::Closed),
+                Poll::Ready(Ok(bytes)) => {
+                    self.buffer.note_received(bytes);
+                    Poll::Ready(Event::Received)
+                }
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut => Poll::Ready(Event::Quiet),
+                Poll::Ready(Err(error)) => Poll::Ready(Event::Broken(error)),
+            }
+        })
+        .await
+    }
+
+    /// Writes until the outbox is calm; says why that will not happen, if so.
+    pub async fn calm(&mut self) -> Option<Event> {
+        self.write_until(Outbox::is_calm).await
+    }
+
+    /// Writes what waits and closes; gives that up after a second.
+    pub async fn close(mut self) {
+        let last_words = async {
+            if self.write_until(Outbox::is_empty).await.is_some() {
+                return Ok(());
+            }
+            self.stream.shutdown(std::net::Shutdown::Write).await?;
+            self.linger().await;
+            Ok(())
+        };
+        // Whatever goes wrong here, the connection is over.
+        let _: Result<(), glommio::GlommioError<()>> = glommio::timer::timeout(LAST_WORDS_TIMEOUT, last_words).await;
+    }
+
+    async fn linger(&mut self) {
+        let mut lingered_bytes = 0;
+        while lingered_bytes < LINGER_BYTES_MAX && matches!(self.receive().await, Event::Received) {
+            let bytes = self.buffer.received().len();
+            lingered_bytes += bytes;
+            self.buffer.pass_over(bytes);
+        }
+    }
+
+    async fn write_until(&mut self, is_done: impl Fn(&Outbox) -> bool) -> Option<Event> {
+        poll_fn(|context| {
+            self.outbox.register(context);
+            match self.write_waiting(context) {
+                Some(end) => Poll::Ready(Some(end)),
+                None if is_done(&self.outbox) => Poll::Ready(None),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    fn write_waiting(&mut self, context: &mut Context<'_>) -> Option<Event> {
+        if self.outbox.is_cut() {
+            return Some(Event::Cut);
+        }
+        let stream = &mut self.stream;
+        let written = self.outbox.drain(|bytes| match Pin::new(&mut *stream).poll_write(context, bytes) {
+            Poll::Pending => Ok(0),
+            Poll::Ready(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(written) => written,
+        });
+        written.err().map(Event::Broken)
+    }
+}

@@ -1,0 +1,36 @@
+//! The brokers: where events come from and where clients' own publications go.
+//!
+//! ```text
+//!                    ┌ redis ────── Subscriber ──┐                 shards
+//!   Broker::run ─────┤              Publisher    ├── Router ──► ▒▒▒▒▒▒▒▒▒▒
+//!                    └ embedded ─── Clients ─────┘
+//! ```
+//!
+//! A third one is a file here and a line in [`TABLE`]: a type with `impl Broker`, whose `run` calls
+//! [`Router::take_control`], seals what it reads ([`seal::in_place`] where a RESP-like length line stands in front of
+//! each payload, else [`seal::apart`]), gives it to [`Router::route`] and waits for [`Router::settle`] once per batch;
+//! takes publications until there are no more, and answers each with [`Router::answer`]; and tells [`BrokerStatus`]
+//! the truth. Reconnects come from [`link`], buffers from [`receive_buffer`] and [`outbox`].
+//!
+//! [`Router::take_control`]: crate::engine::router::Router::take_control
+//! [`Router::route`]: crate::engine::router::Router::route
+//! [`Router::settle`]: crate::engine::router::Router::settle
+//! [`Router::answer`]: crate::engine::router::Router::answer
+//! [`BrokerStatus`]: crate::metrics::BrokerStatus
+
+pub mod duplex;
+pub mod embedded;
+pub mod link;
+pub mod outbox;
+pub mod receive_buffer;
+pub mod redis;
+pub mod seal;
+pub mod seldom;
+#[cfg(test)]
+mod stage;
+
+/// Every broker there is: its name in statistics and options, and what it is.
+pub const TABLE: [(&str, &str); 2] = [
+    ("redis", "a Redis server, or another instance's embedded broker: one connection subscribes, another publishes"),
+    ("embedded", "this server itself: publishers and other instances on this machine talk RESP to it"),
+];

@@ -1,0 +1,223 @@
+//! The connection that publishes: commands are pipelined, each is answered, nothing is kept for later.
+
+use super::RedisSettings;
+use crate::brokers::duplex::{Duplex, Event};
+use crate::brokers::link::{Link, LinkError, QUIET_PERIOD, QUIET_PERIODS_MAX};
+use crate::brokers::outbox::Outbox;
+use crate::brokers::seldom::Seldom;
+use crate::engine::mesh::{Publication, PublishError, Ticket};
+use crate::engine::router::{Publications, Router};
+use crate::wire::resp::command;
+use crate::wire::resp::push::{self, Heard, Push};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// Publications that may be under way. At a round trip of 1 ms this allows a million a second; the next ones wait with
+/// the router, which refuses what is beyond its own limit.
+const IN_FLIGHT_MAX: usize = 1024;
+
+/// While so many bytes wait for the socket, no publication is added.
+const WAITING_BYTES_MAX: usize = 1024 * 1024;
+
+/// A command beside its event: a channel of any length a publisher here may ask for, and the lengths.
+const COMMAND_BYTES_MAX: usize = 64 * 1024;
+
+/// Answers are a few bytes each.
+const CHUNK_BYTES: usize = 4 * 1024;
+
+/// How often refusals are mentioned in the log.
+const MENTION_PERIOD: Duration = Duration::from_secs(10);
+
+/// Keeps the connection, and answers what was asked on it.
+pub(super) struct Publisher {
+    link: Link,
+    settings: RedisSettings,
+    pipeline: Rc<Pipeline>,
+}
+
+/// What is under way to Redis.
+struct Pipeline {
+    router: Rc<Router>,
+    outbox_bytes: usize,
+    /// Where commands go while the connection is up.
+    outbox: RefCell<Option<Rc<Outbox>>>,
+    /// What the next replies answer, in order.
+    in_flight: RefCell<VecDeque<Asked>>,
+    /// Whom to wake when there is room again.
+    waker: Cell<Option<Waker>>,
+    refusals: Seldom,
+}
+
+/// A command that has not been answered.
+#[derive(Clone, Copy)]
+enum Asked {
+    Authentication,
+    Life,
+    Publication(Option<Ticket>),
+}
+
+impl Publisher {
+    pub(super) fn new(settings: RedisSettings, event_bytes_max: usize, router: Rc<Router>) -> Self {
+        let pipeline = Pipeline {
+            router,
+            // Twice what can ever wait, so that answers are always read: see `Outbox::is_calm`.
+            outbox_bytes: 2 * (WAITING_BYTES_MAX + event_bytes_max + COMMAND_BYTES_MAX),
+            outbox: RefCell::default(),
+            in_flight: RefCell::default(),
+            waker: Cell::default(),
+            refusals: Seldom::every(MENTION_PERIOD),
+        };
+        let link = Link::new(settings.host.clone(), settings.port, "publishing");
+        Self { link, settings, pipeline: Rc::new(pipeline) }
+    }
+
+    /// Publishes until there are no more publications.
+    pub(super) async fn run(self, publications: Publications) {
+        let pipeline = Rc::clone(&self.pipeline);
+        let connection = glommio::spawn_local(self.keep_connected());
+        while let Some(publication) = publications.recv().await {
+            pipeline.room().await;
+            pipeline.submit(&publication);
+        }
+        connection.cancel().await;
+    }
+
+    async fn keep_connected(mut self) {
+        loop {
+            let cause = self.serve_connection().await;
+            self.pipeline.abandon();
+            self.link.pause(&cause).await;
+        }
+    }
+
+    /// One connection from its beginning to its end; says why it ended.
+    async fn serve_connection(&mut self) -> LinkError {
+        let (mut duplex, outbox) = match self.connect().await {
+            Ok(connected) => connected,
+            Err(cause) => return cause,
+        };
+        let mut quiet_periods = 0;
+        loop {
+            match duplex.receive().await {
+                Event::Received => quiet_periods = 0,
+                Event::Quiet if quiet_periods + 1 < QUIET_PERIODS_MAX => {
+                    quiet_periods += 1;
+                    self.pipeline.ask_for_life(&outbox);
+                    continue;
+                }
+                Event::Quiet | Event::Cut => return LinkError::Silent,
+                Event::Closed => return LinkError::Closed,
+                Event::Broken(error) => return error.into(),
+            }
+            if let Err(cause) = self.take_answers(&mut duplex, &outbox) {
+                return cause;
+            }
+            glommio::yield_if_needed().await;
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(Duplex, Rc<Outbox>), LinkError> {
+        let stream = self.link.dial().await?;
+        stream.set_read_timeout(Some(QUIET_PERIOD)).map_err(io::Error::from)?;
+        let outbox = Rc::new(Outbox::new(self.pipeline.outbox_bytes));
+        outbox.offer(|out| {
+            if self.settings.write_auth(out) {
+                self.pipeline.in_flight.borrow_mut().push_back(Asked::Authentication);
+            }
+        });
+        self.pipeline.ask_for_life(&outbox);
+        Ok((Duplex::new(stream, Rc::clone(&outbox), CHUNK_BYTES), outbox))
+    }
+
+    fn take_answers(&mut self, duplex: &mut Duplex, outbox: &Rc<Outbox>) -> Result<(), LinkError> {
+        while let Heard::Whole { push, bytes } = push::decode(duplex.buffer.received(), 0)? {
+            let answer = duplex.buffer.take(bytes);
+            let asked = self.pipeline.in_flight.borrow_mut().pop_front().ok_or(LinkError::NotResp)?;
+            match (asked, push) {
+                (Asked::Publication(ticket), Push::Integer(receivers)) => {
+                    let receivers = u64::try_from(receivers).map_err(|_| LinkError::NotResp)?;
+                    self.pipeline.router.answer(ticket, Ok(receivers));
+                }
+                (Asked::Publication(ticket), Push::Error(words)) => self.pipeline.refuse(ticket, &answer[words]),
+                (Asked::Life, Push::Pong) => self.note_alive(outbox),
+                (Asked::Authentication, Push::Simple(_)) => {}
+                (Asked::Authentication | Asked::Life, Push::Error(words)) => {
+                    return Err(LinkError::of_reply(&answer[words]));
+                }
+                _ => return Err(LinkError::NotResp),
+            }
+        }
+        self.pipeline.wake();
+        Ok(())
+    }
+
+    /// The first pong proves that commands are served.
+    fn note_alive(&mut self, outbox: &Rc<Outbox>) {
+        if self.pipeline.outbox.borrow().is_none() {
+            self.link.note_established("ready to publish");
+            self.pipeline.outbox.replace(Some(Rc::clone(outbox)));
+        }
+    }
+}
+
+impl Pipeline {
+    /// Waits for room, if the connection is up: where it is away, answers are at once.
+    async fn room(&self) {
+        poll_fn(|context| {
+            let is_full = self.outbox.borrow().as_ref().is_some_and(|outbox| {
+                self.in_flight.borrow().len() >= IN_FLIGHT_MAX || outbox.waiting_bytes() > WAITING_BYTES_MAX
+            });
+            if !is_full {
+                return Poll::Ready(());
+            }
+            self.waker.set(Some(context.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn submit(&self, publication: &Publication) {
+        let Publication { topic, payload, ticket } = publication;
+        let outbox = self.outbox.borrow();
+        let Some(outbox) = &*outbox else {
+            return self.router.answer(*ticket, Err(PublishError::Unavailable));
+        };
+        self.in_flight.borrow_mut().push_back(Asked::Publication(*ticket));
+        outbox.offer(|out| command::encode(out, &[b"PUBLISH", topic.name(), payload]));
+    }
+
+    fn ask_for_life(&self, outbox: &Outbox) {
+        self.in_flight.borrow_mut().push_back(Asked::Life);
+        outbox.offer(|out| command::encode(out, &[b"PING"]));
+    }
+
+    fn refuse(&self, ticket: Option<Ticket>, words: &[u8]) {
+        if let Some(unmentioned) = self.refusals.pass(Instant::now()) {
+            let cause = LinkError::of_reply(words);
+            tracing::error!(%cause, unmentioned, "Redis refused an event");
+        }
+        self.router.answer(ticket, Err(PublishError::Refused));
+    }
+
+    /// The connection is lost: whether what was under way got there is unknown, so it counts as not published.
+    fn abandon(&self) {
+        self.outbox.replace(None);
+        for asked in self.in_flight.take() {
+            if let Asked::Publication(ticket) = asked {
+                self.router.answer(ticket, Err(PublishError::Unavailable));
+            }
+        }
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Kinds of values: what they look like, and their limits.
+
+use super::bytes::ByteSize;
+use super::span::Span;
+use std::fmt;
+use std::time::Duration;
+
+/// What values look like, and their limits (both ends included).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An IP address and a port.
+    Address,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A whole number; `zero` is what 0 means where it lies below `min`.
+    Number {
+        /// Smallest.
+        min: u64,
+        /// Largest.
+        max: u64,
+        /// What 0 means, if it is allowed beside the range.
+        zero: Option<&'static str>,
+    },
+    /// A size.
+    Bytes {
+        /// Smallest, bytes.
+        min: u64,
+        /// Largest, bytes.
+        max: u64,
+    },
+    /// A span of time; `zero` as for numbers.
+    Span {
+        /// Shortest, microseconds.
+        min_micros: u64,
+        /// Longest, microseconds.
+        max_micros: u64,
+        /// What 0 means, if it is allowed beside the range.
+        zero: Option<&'static str>,
+    },
+    /// A Redis URL; its password is a secret.
+    RedisUrl,
+    /// A host name or IP address.
+    Host,
+    /// A name.
+    Name,
+    /// A secret; empty is none.
+    Password,
+    /// A secret that opens the private door.
+    Token,
+    /// What channel names begin with.
+    Prefix,
+    /// Cores.
+    Cores,
+    /// One core, or a rule.
+    Core,
+    /// Origins of web pages.
+    Origins,
+    /// A path of this server.
+    Path,
+    /// A tracing filter.
+    Filter,
+    /// A flag without a value.
+    Switch,
+}
+
+impl Kind {
+    /// Whether values are written as `***`.
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Self::RedisUrl | Self::Password | Self::Token)
+    }
+
+    /// What stands behind the flag in the help.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Address => "IP:PORT",
+            Self::Choice(_) => "WORD",
+            Self::Number { .. } => "N",
+            Self::Bytes { .. } => "BYTES",
+            Self::Span { .. } => "DURATION",
+            Self::RedisUrl => "URL",
+            Self::Host => "HOST",
+            Self::Name => "NAME",
+            Self::Password => "PASSWORD",
+            Self::Token => "TOKEN",
+            Self::Prefix => "TEXT",
+            Self::Core => "CORE",
+            Self::Cores | Self::Origins => "LIST",
+            Self::Path => "PATH",
+            Self::Filter => "FILTER",
+            Self::Switch => "",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    /// What is allowed, as a phrase.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Address => f.write_str("ip:port such as 127.0.0.1:8084 or [::]:8084"),
+            Self::Choice(words) => match words.split_last() {
+                Some((last, [])) => f.write_str(last),
+                Some((last, rest)) => write!(f, "{} or {last}", rest.join(", ")),
+                None => Ok(()),
+            },
+            Self::Number { min, max, zero } => {
+                write!(f, "a number from {min} to {max}")?;
+                zero.map_or(Ok(()), |zero| write!(f, ", or 0 for {zero}"))
+            }
+            Self::Bytes { min, max } => {
+                write!(f, "a size from {} to {} such as 64KiB, 1MB or 4096", ByteSize(min), ByteSize(max))
+            }
+            Self::Span { min_micros, max_micros, zero } => {
+                let [min, max] = [min_micros, max_micros].map(|micros| Span(Duration::from_micros(micros)));
+                write!(f, "a duration from {min} to {max} such as 54s, 100ms or 2m")?;
+                zero.map_or(Ok(()), |zero| write!(f, ", or 0 for {zero}"))
+            }
+            Self::RedisUrl => f.write_str("redis://[user[:password]@]host[:port][/db], percent-encoded"),
+            Self::Host => f.write_str("a host name or an IP address"),
+            Self::Name => f.write_str("1 to 255 bytes without control characters"),
+            Self::Password => f.write_str("any text, empty for none"),
+            Self::Token => f.write_str("16 to 512 printable ASCII characters without spaces"),
+            Self::Prefix => f.write_str("1 to 255 bytes without control characters and without * ? [ ] \\"),
+            Self::Cores => f.write_str("core numbers such as 0,2-3, each once"),
+            Self::Core => f.write_str("auto, none or a core number"),
+            Self::Origins => f.write_str("* or a comma list of scheme://host[:port]"),
+            Self::Path => f.write_str("a path such as /echo that is not one of the server's own"),
+            Self::Filter => f.write_str(
+                "off, error, warn, info, debug or trace, or tracing directives such as info,fanout::brokers=debug",
+            ),
+            Self::Switch => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! From what was typed to what it means: every value parsed, the rules between them applied.
+
+use super::args::{Arguments, Refusal, Source, Unfit};
+use super::bytes::ByteSize;
+use super::cores::{BrokerSeat, CoreList, Ranges, SHARDS_BEYOND_CORES_MAX, Seating};
+use super::host::{CONNECTIONS_DERIVED_MAX, Host, descriptors_reserved};
+use super::kind::Kind;
+use super::log::{Log, LogFormat, is_filter};
+use super::origins::Origins;
+use super::redis::{RedisAddress, is_host};
+use super::secret::Secret;
+use super::span::Span;
+use super::table::Key;
+use super::{BrokerChoice, Config, Heartbeat, Limits};
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Longest echo path; request heads stop at 16 KiB anyway.
+const PATH_BYTES_MAX: usize = 255;
+
+/// The server's own paths: an echo path may be none of them and lie under none of them.
+const OWN_PATHS: [&str; 7] = ["/ws", "/health", "/live", "/ready", "/metrics", "/admin", "/publish"];
+
+/// A token shorter than this can be guessed over a network in a lifetime; longer than the other does not fit a head.
+const TOKEN_BYTES: RangeInclusive<usize> = 16..=512;
+
+/// With a username of 255 bytes behind it a channel name stays within 512 bytes, with a `*` a pattern within 256.
+const PREFIX_BYTES: RangeInclusive<usize> = 1..=255;
+
+/// Parses every value, also those that another one overrules: a mistake never hides.
+///
+/// # Errors
+/// One sentence about the first mistake.
+pub(super) fn config(arguments: &Arguments, host: &Host) -> Result<Config, Refusal> {
+    let listen = listen(arguments)?;
+    let broker = broker(arguments)?;
+    let broker_listen = arguments.required(Key::BrokerListen, address)?;
+    if broker != BrokerChoice::Redis && broker_listen == listen && listen.port() != 0 {
+        return Err(Refusal(format!(
+            "--listen (LISTEN) and --broker-listen (BROKER_LISTEN) are both {listen}; give them two ports"
+        )));
+    }
+    let seating = seating(arguments, host)?;
+    Ok(Config {
+        limits: limits(arguments, host, &seating)?,
+        listen,
+        cores: seating.shards,
+        broker,
+        broker_core: seating.broker,
+        redis: redis(arguments)?,
+        broker_listen,
+        workflow_prefix: arguments.required(Key::WorkflowPrefix, prefix)?,
+        echo_path: arguments.optional(Key::EchoPath, echo_path)?,
+        heartbeat: Heartbeat {
+            ping_interval: Some(span(arguments, Key::PingInterval)?).filter(|interval| !interval.is_zero()),
+            pong_timeout: span(arguments, Key::PongTimeout)?,
+        },
+        drain_window: span(arguments, Key::DrainWindow)?,
+        allowed_origins: arguments.required(Key::AllowedOrigins, |text| {
+            Origins::parse(text).map_err(|invalid| Unfit::Because(invalid.to_string()))
+        })?,
+        admin_token: arguments.optional(Key::AdminToken, token)?,
+        spin_before_park: span(arguments, Key::SpinBeforePark)?,
+        log: Log {
+            filter: arguments.required(Key::LogLevel, |text| fit(text, is_filter))?,
+            format: arguments.required(Key::LogFormat, |text| match text {
+                "text" => Ok(LogFormat::Text),
+                "json" => Ok(LogFormat::Json),
+                _ => Err(Unfit::Shape),
+            })?,
+        },
+    })
+}
+
+fn listen(arguments: &Arguments) -> Result<SocketAddr, Refusal> {
+    let mut listen = arguments.required(Key::Listen, address)?;
+    let port: Option<u16> = optional_number(arguments, Key::Port)?;
+    if let Some(port) = port.filter(|_| !arguments.is_set(Key::Listen)) {
+        listen.set_port(port);
+    }
+    Ok(listen)
+}
+
+fn broker(arguments: &Arguments) -> Result<BrokerChoice, Refusal> {
+    let named = arguments.required(Key::Broker, |text| match text {
+        "auto" => Ok(BrokerChoice::Undecided),
+        "redis" => Ok(BrokerChoice::Redis),
+        "embedded" => Ok(BrokerChoice::Embedded),
+        _ => Err(Unfit::Shape),
+    })?;
+    if named != BrokerChoice::Undecided {
+        return Ok(named);
+    }
+    let redis = asks_for_redis(arguments);
+    match (redis, arguments.is_set(Key::BrokerListen)) {
+        (Some(redis), true) => Err(Refusal(format!(
+            "{redis} asks for Redis and {} for the embedded broker; choose with --broker redis or --broker embedded",
+            arguments.source(Key::BrokerListen)
+        ))),
+        (Some(_), false) => Ok(BrokerChoice::Redis),
+        (None, true) => Ok(BrokerChoice::Embedded),
+        (None, false) => Ok(BrokerChoice::Undecided),
+    }
+}
+
+/// What asks for Redis without naming a broker.
+pub(super) fn asks_for_redis(arguments: &Arguments) -> Option<Source> {
+    let keys = [Key::RedisUrl, Key::RedisHost, Key::RedisPort, Key::RedisPassword];
+    keys.into_iter().find(|key| arguments.is_set(*key)).map(|key| arguments.source(key))
+}
+
+fn redis(arguments: &Arguments) -> Result<RedisAddress, Refusal> {
+    let url = arguments.optional(Key::RedisUrl, |text| {
+        RedisAddress::parse_url(text).map_err(|invalid| Unfit::Because(invalid.to_string()))
+    })?;
+    let parts = RedisAddress {
+        host: arguments.required(Key::RedisHost, |text| fit(text, is_host))?,
+        port: number(arguments, Key::RedisPort)?,
+        username: arguments.optional(Key::RedisUser, |text| fit(text, is_name))?,
+        password: arguments
+            .optional(Key::RedisPassword, |text| Ok(text.to_owned()))?
+            .filter(|text| !text.is_empty())
+            .map(Secret::new),
+    };
+    Ok(url.unwrap_or(parts))
+}
+
+fn seating(arguments: &Arguments, host: &Host) -> Result<Seating, Refusal> {
+    let allowed = &host.allowed_cores;
+    let outside = |core: &usize| !allowed.contains(core);
+    let foreign = |core| Unfit::Because(format!("this process may not use core {core}, only {}", Ranges(allowed)));
+    let cores = arguments.optional(Key::Cores, |text| {
+        let list = CoreList::parse(text).ok_or(Unfit::Shape)?;
+        match list.as_slice().iter().find(|core| outside(core)) {
+            Some(core) => Err(foreign(*core)),
+            None => Ok(list),
+        }
+    })?;
+    let cores = cores.as_ref().map_or(allowed.as_slice(), CoreList::as_slice);
+    let seat = arguments.required(Key::BrokerCore, |text| match BrokerSeat::parse(text) {
+        Some(BrokerSeat::Core(core)) if outside(&core) => Err(foreign(core)),
+        Some(seat) => Ok(seat),
+        None => Err(Unfit::Shape),
+    })?;
+    let shards_max = cores.len().max(SHARDS_BEYOND_CORES_MAX);
+    let shards = arguments.optional(Key::Shards, |text| match in_range(text, Key::Shards.setting().kind) {
+        Some(count) if count > shards_max as u64 => {
+            Err(Unfit::Because(format!("on {} cores there may be {shards_max} shards at most", cores.len())))
+        }
+        count => count.and_then(|count| usize::try_from(count).ok()).ok_or(Unfit::Shape),
+    })?;
+    Ok(Seating::of(cores, shards, seat))
+}
+
+fn limits(arguments: &Arguments, host: &Host, seating: &Seating) -> Result<Limits, Refusal> {
+    let derived =
+        host.open_files.saturating_sub(descriptors_reserved(seating.shards.len())).clamp(1, CONNECTIONS_DERIVED_MAX);
+    let connections_max = optional_number(arguments, Key::MaxConnections)?;
+    Ok(Limits {
+        connections_max: connections_max.unwrap_or(usize::try_from(derived).unwrap_or(usize::MAX)),
+        client_messages_per_second: number(arguments, Key::ClientMessagesPerSecond)?,
+        client_message_bytes_max: size(arguments, Key::MaxClientFrame)?,
+        outbound_bytes_max: size(arguments, Key::OutboundMax)?,
+        event_bytes_max: size(arguments, Key::MaxEvent)?,
+    })
+}
+
+fn address(text: &str) -> Result<SocketAddr, Unfit> {
+    text.parse().map_err(|_| Unfit::Shape)
+}
+
+fn prefix(text: &str) -> Result<String, Unfit> {
+    fit(text, |text| {
+        let is_plain = |letter: char| !letter.is_control() && !matches!(letter, '*' | '?' | '[' | ']' | '\\');
+        PREFIX_BYTES.contains(&text.len()) && text.chars().all(is_plain)
+    })
+}
+
+fn echo_path(text: &str) -> Result<String, Unfit> {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~');
+    if !text.starts_with('/') || !(2..=PATH_BYTES_MAX).contains(&text.len()) || !text.bytes().all(letter) {
+        return Err(Unfit::Shape);
+    }
+    let lies_in = |own: &str| text.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    match OWN_PATHS.into_iter().find(|own| lies_in(own)) {
+        Some(own) => Err(Unfit::Because(format!("{own} is taken"))),
+        None => Ok(text.to_owned()),
+    }
+}
+
+fn token(text: &str) -> Result<Secret, Unfit> {
+    let is_token = TOKEN_BYTES.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    is_token.then(|| Secret::new(text)).ok_or(Unfit::Shape)
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+fn fit(text: &str, is_fit: impl FnOnce(&str) -> bool) -> Result<String, Unfit> {
+    is_fit(text).then(|| text.to_owned()).ok_or(Unfit::Shape)
+}
+
+fn number<T: TryFrom<u64>>(arguments: &Arguments, key: Key) -> Result<T, Refusal> {
+    optional_number(arguments, key).map(|number| number.expect("the table gives a number by default"))
+}
+
+fn optional_number<T: TryFrom<u64>>(arguments: &Arguments, key: Key) -> Result<Option<T>, Refusal> {
+    arguments.optional(key, |text| {
+        in_range(text, key.setting().kind).and_then(|number| T::try_from(number).ok()).ok_or(Unfit::Shape)
+    })
+}
+
+fn size(arguments: &Arguments, key: Key) -> Result<usize, Refusal> {
+    arguments.required(key, |text| {
+        in_range(text, key.setting().kind).and_then(|size| usize::try_from(size).ok()).ok_or(Unfit::Shape)
+    })
+}
+
+fn span(arguments: &Arguments, key: Key) -> Result<Duration, Refusal> {
+    arguments.required(key, |text| in_range(text, key.setting().kind).map(Duration::from_micros).ok_or(Unfit::Shape))
+}
+
+/// A number, a size in bytes or a span in microseconds, if it lies within the limits of its kind.
+fn in_range(text: &str, kind: Kind) -> Option<u64> {
+    let (value, min, max, zero) = match kind {
+        Kind::Number { min, max, zero } => {
+            let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+            (text.parse().ok().filter(|_| is_number)?, min, max, zero)
+        }
+        Kind::Bytes { min, max } => (ByteSize::parse(text)?.0, min, max, None),
+        Kind::Span { min_micros, max_micros, zero } => {
+            (u64::try_from(Span::parse(text)?.0.as_micros()).ok()?, min_micros, max_micros, zero)
+        }
+        _ => unreachable!("only kinds with limits are asked for a range"),
+    };
+    ((min..=max).contains(&value) || value == 0 && zero.is_some()).then_some(value)
+}

@@ -1,0 +1,165 @@
+//! The configuration: what was typed or set, what it means in runtime units, what the machine allows.
+//!
+//! ```text
+//! table.rs     the settings, once
+//! args.rs      what was typed or set
+//! meaning.rs   parsed, checked, put together  →  Config
+//! host.rs      what the machine allows        →  check.rs says whether that is enough
+//! ```
+
+mod args;
+mod bill;
+pub mod bytes;
+pub mod check;
+pub mod cores;
+pub mod host;
+mod kind;
+pub mod log;
+mod meaning;
+pub mod origins;
+mod printout;
+pub mod redis;
+pub mod secret;
+pub mod span;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use bill::{IDLE_CONNECTION_BYTES, IDLE_SOCKET_BYTES, MemoryBill, SHARD_BYTES};
+pub use check::{Check, Verdict, checklist};
+pub use host::{Host, IoUringRefusal};
+pub use kind::Kind;
+pub use log::{Log, LogFormat};
+pub use origins::{InvalidOrigins, Origins};
+pub use redis::{InvalidRedisUrl, RedisAddress};
+pub use secret::Secret;
+pub use table::{Group, Key, Preset, SETTINGS, Setting, markdown_table};
+
+use args::{Arguments, Task};
+use host::descriptors_reserved;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Everything a start needs to know. Each value was checked against its limits; secrets print as `***`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where clients connect; port 0 lets the kernel choose.
+    pub listen: SocketAddr,
+    /// The core of each shard; at least one. A core may carry several shards.
+    pub cores: Vec<usize>,
+    /// Where events come from.
+    pub broker: BrokerChoice,
+    /// The broker's own core; `None` is beside the first shard.
+    pub broker_core: Option<usize>,
+    /// Where Redis is, or would be.
+    pub redis: RedisAddress,
+    /// Where the embedded broker listens.
+    pub broker_listen: SocketAddr,
+    /// What stands before the username in channel names: 1 to 255 bytes, no glob characters.
+    pub workflow_prefix: String,
+    /// Where messages are sent back; `None` is nowhere.
+    pub echo_path: Option<String>,
+    /// What is too much.
+    pub limits: Limits,
+    /// How silence is noticed.
+    pub heartbeat: Heartbeat,
+    /// Over how long the goodbyes of a stopping server are spread.
+    pub drain_window: Duration,
+    /// Which web pages may connect.
+    pub allowed_origins: Origins,
+    /// Opens the private door; `None` leaves it to direct local requests.
+    pub admin_token: Option<Secret>,
+    /// How long an idle shard looks for work before it sleeps; zero is not at all.
+    pub spin_before_park: Duration,
+    /// What is logged, and how.
+    pub log: Log,
+}
+
+impl Config {
+    /// What this may cost in memory.
+    pub fn memory_bill(&self) -> MemoryBill {
+        MemoryBill::of(self)
+    }
+
+    /// Descriptors this needs: one per connection, and what shards and broker keep open.
+    pub fn descriptors(&self) -> u64 {
+        (self.limits.connections_max as u64).saturating_add(descriptors_reserved(self.cores.len()))
+    }
+}
+
+/// Where events come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokerChoice {
+    /// Redis if one answers at [`Config::redis`], else the embedded one: the start finds out.
+    Undecided,
+    /// Redis at [`Config::redis`].
+    Redis,
+    /// The embedded one at [`Config::broker_listen`].
+    Embedded,
+}
+
+/// What is too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time, of all shards together.
+    pub connections_max: usize,
+    /// Messages a client may send per second; 0 is any number.
+    pub client_messages_per_second: u32,
+    /// Longest frame and longest fragmented message of a client, bytes of payload.
+    pub client_message_bytes_max: usize,
+    /// Bytes that may wait for one client.
+    pub outbound_bytes_max: usize,
+    /// Longest event, bytes of payload.
+    pub event_bytes_max: usize,
+}
+
+/// How silence is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Between two pings; `None` sends none.
+    pub ping_interval: Option<Duration>,
+    /// How long a client may stay silent after a ping.
+    pub pong_timeout: Duration,
+}
+
+/// What the process was asked to do.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Serve.
+    Serve(Box<Config>),
+    /// Print this text and end.
+    PrintConfig(String),
+    /// Say what the machine allows, [`checklist`], and end.
+    Doctor(Box<Config>),
+}
+
+/// Reads the process's own arguments and environment. Ends the process with one sentence about the first mistake (exit
+/// code 2), or with the help or version that was asked for (exit code 0).
+pub fn from_process(host: &Host) -> Command {
+    let mut names = SETTINGS.iter().filter_map(|setting| setting.environment);
+    let unreadable = |name: &&str| std::env::var_os(name).is_some_and(|text| text.to_str().is_none());
+    let outcome = match names.find(unreadable) {
+        Some(name) => Err(args::Refusal(format!("{name} is not UTF-8; values are UTF-8 text")).into()),
+        None => from(std::env::args_os(), |name| std::env::var(name).ok(), host),
+    };
+    outcome.unwrap_or_else(|error| error.exit())
+}
+
+/// The same from anywhere: `arguments` begin with the program's name, `environment` looks a variable up.
+///
+/// # Errors
+/// One sentence about the first mistake, or the help or version that was asked for; both know their exit code.
+pub fn from(
+    arguments: impl Iterator<Item = OsString>,
+    environment: impl Fn(&str) -> Option<String>,
+    host: &Host,
+) -> Result<Command, clap::Error> {
+    let arguments = Arguments::read(arguments, environment)?;
+    let config = Box::new(meaning::config(&arguments, host)?);
+    Ok(match arguments.task {
+        Task::Serve => Command::Serve(config),
+        Task::Doctor => Command::Doctor(config),
+        Task::PrintConfig => Command::PrintConfig(printout::printout(&arguments, &config)),
+    })
+}

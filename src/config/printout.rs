@@ -1,0 +1,116 @@
+//! The effective configuration, as `--print-config` shows it.
+
+use super::args::{Arguments, Source};
+use super::bytes::ByteSize;
+use super::cores::Ranges;
+use super::kind::Kind;
+use super::log::LogFormat;
+use super::meaning::asks_for_redis;
+use super::secret::{HIDDEN, Secret};
+use super::span::Span;
+use super::table::{Group, Key, Preset, SETTINGS, Setting};
+use super::{BrokerChoice, Config};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Where comments begin, in columns.
+const COMMENT_COLUMN: usize = 52;
+
+/// One line per setting under the headings of the help: name, effective value, where it came from. Secrets are `***`.
+pub(super) fn printout(arguments: &Arguments, config: &Config) -> String {
+    let mut text = String::new();
+    let mut group: Option<Group> = None;
+    for setting in SETTINGS.iter().filter(|setting| setting.kind != Kind::Switch) {
+        if group != Some(setting.group) {
+            let gap = if group.is_some() { "\n" } else { "" };
+            writeln!(text, "{gap}# {}", setting.group.heading()).expect("a String takes all");
+            group = Some(setting.group);
+        }
+        let name = setting.flag.map_or_else(|| setting.environment.unwrap_or_default().to_lowercase(), str::to_owned);
+        let line = format!("{} = {}", name.replace('_', "-"), value(setting.key, arguments, config));
+        writeln!(text, "{line:COMMENT_COLUMN$} # {}", origin(setting, arguments)).expect("a String takes all");
+    }
+    text
+}
+
+fn origin(setting: &Setting, arguments: &Arguments) -> String {
+    let overruled_by = match setting.key {
+        Key::Port => Some(Key::Listen),
+        Key::RedisHost | Key::RedisPort | Key::RedisUser | Key::RedisPassword => Some(Key::RedisUrl),
+        _ => None,
+    };
+    let overruling = overruled_by.filter(|key| arguments.is_set(*key)).map(|key| arguments.source(key));
+    let own = match (arguments.source(setting.key), setting.preset) {
+        (Source::Default, Preset::Derived(words)) => format!("default: {words}"),
+        (source, _) => source.to_string(),
+    };
+    match (overruling, setting.key) {
+        (Some(winner), _) if arguments.is_set(setting.key) => format!("{winner}, which wins over {own}"),
+        (Some(winner), _) => winner.to_string(),
+        (None, Key::Listen) if arguments.is_set(Key::Port) && !arguments.is_set(Key::Listen) => {
+            format!("default, with the port of {}", arguments.source(Key::Port))
+        }
+        (None, Key::Broker) if arguments.source(Key::Broker) == Source::Default => {
+            let embedded =
+                Some(Key::BrokerListen).filter(|key| arguments.is_set(*key)).map(|key| arguments.source(key));
+            let chosen_by = asks_for_redis(arguments).or(embedded);
+            chosen_by.map_or(own, |source| format!("default: chosen by {source}"))
+        }
+        (None, _) => own,
+    }
+}
+
+fn value(key: Key, arguments: &Arguments, config: &Config) -> String {
+    let Config { redis, limits, heartbeat, log, .. } = config;
+    let hidden = |secret: &Option<Secret>| if secret.is_some() { HIDDEN } else { "none" }.to_owned();
+    let bytes = |size: usize| ByteSize(size as u64).to_string();
+    let span = |duration: Duration| Span(duration).to_string();
+    match key {
+        Key::Listen => config.listen.to_string(),
+        Key::Port => config.listen.port().to_string(),
+        Key::Broker => match config.broker {
+            BrokerChoice::Undecided => "auto".to_owned(),
+            BrokerChoice::Redis => "redis".to_owned(),
+            BrokerChoice::Embedded => "embedded".to_owned(),
+        },
+        Key::RedisUrl if arguments.is_set(Key::RedisUrl) => redis.to_string(),
+        Key::RedisUrl => "none".to_owned(),
+        Key::RedisHost => redis.host.clone(),
+        Key::RedisPort => redis.port.to_string(),
+        Key::RedisUser => match (&redis.username, &redis.password) {
+            (None, _) => "none".to_owned(),
+            // Some write the password where a URL has the user.
+            (Some(_), None) if arguments.is_set(Key::RedisUrl) => HIDDEN.to_owned(),
+            (Some(username), _) => username.clone(),
+        },
+        Key::RedisPassword => hidden(&redis.password),
+        Key::BrokerListen => config.broker_listen.to_string(),
+        Key::WorkflowPrefix => config.workflow_prefix.clone(),
+        Key::Shards => config.cores.len().to_string(),
+        Key::Cores => {
+            let mut cores: Vec<usize> = config.cores.iter().copied().chain(config.broker_core).collect();
+            cores.sort_unstable();
+            cores.dedup();
+            Ranges(&cores).to_string()
+        }
+        Key::BrokerCore => config.broker_core.map_or("none".to_owned(), |core| core.to_string()),
+        Key::SpinBeforePark => span(config.spin_before_park),
+        Key::ClientMessagesPerSecond => limits.client_messages_per_second.to_string(),
+        Key::MaxClientFrame => bytes(limits.client_message_bytes_max),
+        Key::OutboundMax => bytes(limits.outbound_bytes_max),
+        Key::MaxEvent => bytes(limits.event_bytes_max),
+        Key::MaxConnections => limits.connections_max.to_string(),
+        Key::PingInterval => span(heartbeat.ping_interval.unwrap_or(Duration::ZERO)),
+        Key::PongTimeout => span(heartbeat.pong_timeout),
+        Key::DrainWindow => span(config.drain_window),
+        Key::AllowedOrigins => config.allowed_origins.to_string(),
+        Key::AdminToken => hidden(&config.admin_token),
+        Key::LogLevel => log.filter.clone(),
+        Key::LogFormat => match log.format {
+            LogFormat::Text => "text".to_owned(),
+            LogFormat::Json => "json".to_owned(),
+        },
+        Key::EchoPath => config.echo_path.clone().unwrap_or_else(|| "off".to_owned()),
+        Key::PrintConfig => String::new(),
+    }
+}

@@ -1,0 +1,365 @@
+//! The configuration from outside: arguments and environment in, values, sentences and printed texts out.
+
+use super::check::{Verdict, checklist};
+use super::host::{Host, IoUringRefusal};
+use super::kind::Kind;
+use super::secret::Secret;
+use super::table::SETTINGS;
+use super::{BrokerChoice, Command, Config, args, from};
+use std::ffi::OsString;
+
+/// Runs `fanout` with the words of `arguments` and the `NAME=value` words of `environment` on `host`.
+fn run_on(host: &Host, arguments: &str, environment: &str) -> Result<Command, clap::Error> {
+    let words = ["fanout"].into_iter().chain(arguments.split_whitespace());
+    let words = words.map(|word| OsString::from(word.replace("_empty_", "")));
+    let lookup = |name: &str| {
+        let mut pairs = environment.split_whitespace().filter_map(|word| word.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+    };
+    from(words, lookup, host)
+}
+
+fn config_on(host: &Host, arguments: &str, environment: &str) -> Config {
+    match run_on(host, arguments, environment) {
+        Ok(Command::Serve(config) | Command::Doctor(config)) => *config,
+        other => panic!("{arguments} {environment}: {other:?}"),
+    }
+}
+
+fn printed(arguments: &str, environment: &str) -> String {
+    match run_on(&Host::pretend(2), &format!("--print-config {arguments}"), environment) {
+        Ok(Command::PrintConfig(text)) => text,
+        other => panic!("{arguments} {environment}: {other:?}"),
+    }
+}
+
+/// Both lists are of lines `name = value # origin`, with single spaces.
+fn check_effective(arguments: &str, environment: &str, expected: &[&str]) {
+    let text = printed(arguments, environment);
+    let lines: Vec<String> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for line in expected {
+        assert!(lines.iter().any(|found| found == line), "{arguments} {environment}: no `{line}` in\n{text}");
+    }
+}
+
+fn check_refused(arguments: &str, environment: &str, expected: &str) {
+    let error = run_on(&Host::pretend(2), arguments, environment).expect_err(expected);
+    assert_eq!(error.exit_code(), 2, "{arguments} {environment}");
+    assert_eq!(error.to_string(), format!("error: {expected}\n"), "{arguments} {environment}");
+}
+
+/// Arguments, environment, and lines that `--print-config` then holds.
+const EFFECTIVE: &[(&str, &str, &[&str])] = &[
+    (
+        "",
+        "",
+        &[
+            "listen = 127.0.0.1:8084 # default",
+            "port = 8084 # default: the port of the listen address",
+            "broker = auto # default",
+            "redis-url = none # default: none",
+            "redis-host = localhost # default",
+            "redis-password = none # default: none",
+            "shards = 2 # default: one for each core that the broker leaves",
+            "cores = 0-1 # default: every core this process may use",
+            "broker-core = none # default",
+            "outbound-max = 1MiB # default",
+            "ping-interval = 54s # default",
+            "pong-timeout = 1m # default",
+            "admin-token = none # default: none: direct local requests only",
+            "echo-path = off # default: off",
+        ],
+    ),
+    ("", "PORT=9000", &["listen = 127.0.0.1:9000 # default, with the port of environment PORT"]),
+    ("--port 9001", "PORT=9000", &["listen = 127.0.0.1:9001 # default, with the port of flag --port"]),
+    (
+        "--port 9001",
+        "LISTEN=0.0.0.0:80",
+        &["listen = 0.0.0.0:80 # environment LISTEN", "port = 80 # environment LISTEN, which wins over flag --port"],
+    ),
+    ("--listen [::]:1", "LISTEN=0.0.0.0:80", &["listen = [::]:1 # flag --listen"]),
+    ("serve --listen [::]:1", "", &["listen = [::]:1 # flag --listen"]),
+    ("--listen [::]:1 serve", "", &["listen = [::]:1 # flag --listen"]),
+    (
+        "",
+        "REDIS_HOST=r REDIS_PASSWORD=",
+        &["broker = redis # default: chosen by environment REDIS_HOST", "redis-host = r # environment REDIS_HOST"],
+    ),
+    ("", "REDIS_PASSWORD=", &["broker = auto # default", "redis-password = none # default: none"]),
+    ("--redis-password _empty_", "REDIS_PASSWORD=x", &["redis-password = none # flag --redis-password"]),
+    (
+        "",
+        "REDIS_URL=redis://u:p@h:1/2 REDIS_HOST=r REDIS_PASSWORD=q",
+        &[
+            "broker = redis # default: chosen by environment REDIS_URL",
+            "redis-url = redis://u:***@h:1 # environment REDIS_URL",
+            "redis-host = h # environment REDIS_URL, which wins over environment REDIS_HOST",
+            "redis-port = 1 # environment REDIS_URL",
+            "redis-user = u # environment REDIS_URL",
+            "redis-password = *** # environment REDIS_URL, which wins over environment REDIS_PASSWORD",
+        ],
+    ),
+    ("", "BROKER_LISTEN=127.0.0.1:7", &["broker = embedded # default: chosen by environment BROKER_LISTEN"]),
+    ("--broker redis", "BROKER_LISTEN=127.0.0.1:7", &["broker = redis # flag --broker"]),
+    ("--max-event 2MB", "MAX_EVENT=1MiB", &["max-event = 2000000B # flag --max-event"]),
+    ("--ping-interval 0", "", &["ping-interval = 0s # flag --ping-interval"]),
+    ("--cores 1", "", &["shards = 1 # default: one for each core that the broker leaves", "cores = 1 # flag --cores"]),
+    ("--shards 5", "", &["shards = 5 # flag --shards"]),
+    ("", "LOG_LEVEL=info,fanout=debug", &["log-level = info,fanout=debug # environment LOG_LEVEL"]),
+];
+
+#[test]
+fn every_value_knows_where_it_came_from() {
+    for (arguments, environment, expected) in EFFECTIVE {
+        check_effective(arguments, environment, expected);
+    }
+}
+
+/// Arguments, environment, and the sentence that refuses them.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("--lisen 1", "", "--lisen is not known; did you mean --listen?"),
+    ("--frobnicate=hush", "", "--frobnicate is not known; fanout --help lists what is"),
+    ("swerve", "", "`swerve` is not known; the subcommands are serve and doctor"),
+    ("--listen", "", "--listen needs a value; fanout --help says which"),
+    ("--shards 1 --shards 2", "", "--shards is given twice; give it once"),
+    ("--print-config=yes", "", "--print-config takes no value"),
+    ("--listen 8084", "", "--listen is `8084`; allowed: ip:port such as 127.0.0.1:8084 or [::]:8084"),
+    ("", "PORT=65536", "PORT is `65536`; allowed: a number from 0 to 65535"),
+    ("", "PORT=+1 LISTEN=0.0.0.0:1", "PORT is `+1`; allowed: a number from 0 to 65535"),
+    ("--broker kafka", "", "--broker is `kafka`; allowed: auto, redis or embedded"),
+    (
+        "",
+        "REDIS_URL=rediss://u:hush@h",
+        "REDIS_URL is ***, but TLS to Redis (rediss://) is not supported yet: run a TLS proxy such as stunnel beside \
+             the server and give its redis:// address; allowed: redis://[user[:password]@]host[:port][/db], percent-encoded",
+    ),
+    (
+        "--redis-url /run/redis.sock",
+        "",
+        "--redis-url is ***, but unix sockets are not supported: let Redis listen on a loopback port and give \
+             redis://127.0.0.1:6379; allowed: redis://[user[:password]@]host[:port][/db], percent-encoded",
+    ),
+    (
+        "--broker-listen 127.0.0.1:7",
+        "REDIS_PORT=6379",
+        "environment REDIS_PORT asks for Redis and flag --broker-listen for the embedded broker; choose with --broker \
+             redis or --broker embedded",
+    ),
+    (
+        "--listen 127.0.0.1:6379",
+        "",
+        "--listen (LISTEN) and --broker-listen (BROKER_LISTEN) are both 127.0.0.1:6379; give them two ports",
+    ),
+    (
+        "--workflow-prefix a*",
+        "",
+        "--workflow-prefix is `a*`; allowed: 1 to 255 bytes without control characters and without * ? [ ] \\",
+    ),
+    ("--shards 0", "", "--shards is `0`; allowed: a number from 1 to 1024"),
+    (
+        "--shards 65",
+        "",
+        "--shards is `65`, but on 2 cores there may be 64 shards at most; allowed: a number from 1 to 1024",
+    ),
+    ("", "CORES=1-", "CORES is `1-`; allowed: core numbers such as 0,2-3, each once"),
+    (
+        "--cores 0-2",
+        "",
+        "--cores is `0-2`, but this process may not use core 2, only 0-1; allowed: core numbers such as 0,2-3, each \
+             once",
+    ),
+    (
+        "--broker-core 9",
+        "",
+        "--broker-core is `9`, but this process may not use core 9, only 0-1; allowed: auto, none or a core number",
+    ),
+    ("--outbound-max 1", "", "--outbound-max is `1`; allowed: a size from 4KiB to 1GiB such as 64KiB, 1MB or 4096"),
+    ("--outbound-max 64K", "", "--outbound-max is `64K`; allowed: a size from 4KiB to 1GiB such as 64KiB, 1MB or 4096"),
+    (
+        "--ping-interval 1us",
+        "",
+        "--ping-interval is `1us`; allowed: a duration from 100ms to 24h such as 54s, 100ms or 2m, or 0 for no pings",
+    ),
+    (
+        "--allowed-origins https://a/",
+        "",
+        "--allowed-origins is `https://a/`, but https://a/ ends with a slash, which no browser sends; allowed: * or a \
+             comma list of scheme://host[:port]",
+    ),
+    ("", "ADMIN_TOKEN=tooshort", "ADMIN_TOKEN is ***; allowed: 16 to 512 printable ASCII characters without spaces"),
+    (
+        "--echo-path /admin/echo",
+        "",
+        "--echo-path is `/admin/echo`, but /admin is taken; allowed: a path such as /echo that is not one of the \
+             server's own",
+    ),
+    (
+        "--echo-path echo",
+        "",
+        "--echo-path is `echo`; allowed: a path such as /echo that is not one of the server's own",
+    ),
+    (
+        "--log-level inof",
+        "",
+        "--log-level is `inof`; allowed: off, error, warn, info, debug or trace, or tracing directives such as \
+             info,fanout::brokers=debug",
+    ),
+    ("--log-format xml", "", "--log-format is `xml`; allowed: text or json"),
+];
+
+#[test]
+fn mistakes_are_refused_in_one_sentence() {
+    for (arguments, environment, expected) in REFUSED {
+        check_refused(arguments, environment, expected);
+    }
+}
+
+#[test]
+fn secrets_show_nowhere() {
+    let environment = "REDIS_URL=redis://u:hush-one@h REDIS_PASSWORD=hush-two ADMIN_TOKEN=hush-three-long-enough";
+    let config = config_on(&Host::pretend(2), "", environment);
+    assert_eq!(config.redis.password.as_ref().map(Secret::expose), Some("hush-one"));
+    assert!(config.admin_token.as_ref().is_some_and(|token| token.matches(b"hush-three-long-enough")));
+    for text in [printed("", environment), format!("{config:?}"), format!("{config:#?}")] {
+        assert!(!text.contains("hush"), "{text}");
+    }
+    assert!(!printed("", "REDIS_URL=redis://hush@h").contains("hush"));
+    for broken in ["REDIS_URL=redis://:hush@h:x", "REDIS_URL=redis://:hush@h?a", "ADMIN_TOKEN=hush"] {
+        let error = run_on(&Host::pretend(2), "", broken).expect_err(broken);
+        assert!(!error.to_string().contains("hush"), "{error}");
+    }
+}
+
+#[test]
+fn the_help_names_every_setting_with_its_default() {
+    let help = args::command().term_width(0).max_term_width(0).render_long_help().to_string();
+    for setting in SETTINGS {
+        let line =
+            setting.flag.map_or_else(|| setting.environment.unwrap_or_default().to_owned(), |flag| format!("--{flag}"));
+        let section = help.split_once(&format!("  {line}")).unwrap_or_else(|| panic!("no {line} in\n{help}")).1;
+        let section = section.split("\n  -").next().unwrap_or_default();
+        assert!(section.contains(setting.description), "{section}");
+        if setting.kind != Kind::Switch {
+            assert!(section.contains(&format!("[default: {}]", setting.preset.text())), "{section}");
+        }
+        if let Some(name) = setting.environment {
+            assert!(section.contains(&format!("[environment: {name}]")), "{section}");
+        }
+        assert!(help.contains(&format!("{}:\n", setting.group.heading())), "{}", setting.group.heading());
+    }
+    for arguments in ["--help", "-h", "serve --help", "doctor --help", "--version"] {
+        let shown = run_on(&Host::pretend(2), arguments, "").expect_err(arguments);
+        assert_eq!(shown.exit_code(), 0, "{arguments}");
+    }
+}
+
+#[test]
+fn the_task_is_the_subcommand_or_serving() {
+    let host = Host::pretend(2);
+    assert!(matches!(run_on(&host, "", ""), Ok(Command::Serve(_))));
+    assert!(matches!(run_on(&host, "serve", ""), Ok(Command::Serve(_))));
+    assert!(matches!(run_on(&host, "doctor --shards 1", ""), Ok(Command::Doctor(_))));
+    assert!(matches!(run_on(&host, "doctor --print-config", ""), Ok(Command::PrintConfig(_))));
+}
+
+#[test]
+fn values_arrive_in_runtime_units() {
+    let arguments = "--listen 0.0.0.0:1 --port 2 --max-client-frame 125B --outbound-max 8KiB --max-event 1MB \
+                     --ping-interval 0s --pong-timeout 100ms --echo-path /echo --client-messages-per-second 0 \
+                     --spin-before-park 2ms --broker-core 0";
+    let config = config_on(&Host::pretend(4), arguments, "");
+    assert_eq!(config.listen.to_string(), "0.0.0.0:1");
+    assert_eq!((config.cores.as_slice(), config.broker_core), ([1, 2, 3].as_slice(), Some(0)));
+    assert_eq!(config.limits.client_message_bytes_max, 125);
+    assert_eq!(config.limits.outbound_bytes_max, 8192);
+    assert_eq!(config.limits.event_bytes_max, 1_000_000);
+    assert_eq!(config.limits.client_messages_per_second, 0);
+    assert_eq!(config.limits.connections_max, 20_000 - 64 - 4 * 16);
+    assert_eq!(config.heartbeat.ping_interval, None);
+    assert_eq!(config.heartbeat.pong_timeout.as_millis(), 100);
+    assert_eq!(config.spin_before_park.as_micros(), 2000);
+    assert_eq!(config.echo_path.as_deref(), Some("/echo"));
+    assert_eq!(config.broker, BrokerChoice::Undecided);
+}
+
+#[test]
+fn a_host_that_cannot_serve_says_the_cure() {
+    let fine = Host::pretend(2);
+    let table: &[(&str, Host, &str, &str)] = &[
+        ("", fine.clone(), "", ""),
+        (
+            "",
+            Host { io_uring: Err(IoUringRefusal::Disabled(2)), ..fine.clone() },
+            "io_uring",
+            "kernel.io_uring_disabled=0",
+        ),
+        ("", Host { io_uring: Err(IoUringRefusal::Forbidden), ..fine.clone() }, "io_uring", "seccomp"),
+        ("", Host { io_uring: Err(IoUringRefusal::Missing), ..fine.clone() }, "io_uring", "Linux 5.8"),
+        ("", Host { memlock_bytes: Some(524_287), ..fine.clone() }, "locked memory", "ulimit -l 512"),
+        ("", Host { memlock_bytes: Some(524_288), ..fine.clone() }, "", ""),
+        ("", Host { open_files: 100, ..fine.clone() }, "open files", "LimitNOFILE="),
+        ("--max-connections 20000", fine.clone(), "open files", "lower --max-connections"),
+        ("--max-connections 19888", fine.clone(), "", ""),
+    ];
+    for (arguments, host, what, cure) in table {
+        let config = config_on(host, arguments, "");
+        match host.refuse(&config) {
+            None => assert_eq!(*what, "", "{arguments} {host:?}"),
+            Some(sentence) => {
+                assert!(!what.is_empty() && sentence.starts_with(what) && sentence.contains(cure), "{sentence}");
+                assert!(!sentence.contains('\n'), "{sentence}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_check_list_tells_poor_from_fine() {
+    let host = Host { open_files: 1024, backlog_max: Some(128), memory_bytes: Some(1 << 20), ..Host::pretend(2) };
+    let checks = host.report(&config_on(&host, "--shards 3", ""));
+    let verdicts: Vec<_> = checks.iter().map(|check| (check.what, check.verdict)).collect();
+    let expected = [
+        ("io_uring", Verdict::Fine),
+        ("locked memory", Verdict::Fine),
+        ("open files", Verdict::Poor),
+        ("cores", Verdict::Poor),
+        ("memory", Verdict::Poor),
+        ("backlog", Verdict::Poor),
+    ];
+    assert_eq!(verdicts, expected);
+    let list = checklist(&checks);
+    assert!(list.lines().any(|line| line.starts_with("poor        backlog         128 connections")), "{list}");
+    assert_eq!(list.lines().filter(|line| line.trim_start().starts_with('→')).count(), 4, "{list}");
+}
+
+#[test]
+fn the_bill_counts_every_connection() {
+    let config = config_on(&Host::pretend(2), "--max-connections 1000 --outbound-max 1MiB", "");
+    let bill = config.memory_bill();
+    assert_eq!(bill.outbound_bytes, 1000 << 20);
+    assert_eq!(bill.idle_bytes, 400_000);
+    assert_eq!(bill.fixed_bytes, 3 * (8 << 20));
+    assert_eq!(
+        bill.to_string(),
+        "24MiB fixed; 391KiB and 4000KiB in the kernel with 1000 idle connections; at worst 1000MiB more if no client \
+         reads and 63MiB more if every client holds back an unfinished message"
+    );
+}
+
+#[test]
+fn random_arguments_never_panic() {
+    let mut random = fastrand::Rng::with_seed(7);
+    let host = Host::pretend(2);
+    let values =
+        ["", "0", "1", "-1", "9999999999999999999999", "1KiB", "5s", "redis://", "é", "*", "/", "0-1", "a=b", "--"];
+    for _ in 0..2_000 {
+        let words = (0..random.usize(0..4)).flat_map(|_| {
+            let flag = SETTINGS[random.usize(0..SETTINGS.len())].flag.unwrap_or("nothing");
+            [format!("--{flag}"), values[random.usize(0..values.len())].to_owned()]
+        });
+        let words: Vec<OsString> = ["fanout".to_owned()].into_iter().chain(words).map(OsString::from).collect();
+        let value = values[random.usize(0..values.len())];
+        let name = SETTINGS[random.usize(0..SETTINGS.len())].environment;
+        let _ = from(words.into_iter(), |asked| (Some(asked) == name).then(|| value.to_owned()), &host);
+    }
+}

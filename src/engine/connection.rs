@@ -1,0 +1,123 @@
+//! One client's seat in a shard.
+
+use super::heartbeat::Heartbeat;
+use super::outbound::Outbound;
+use super::protocol::Protocol;
+use super::subscriptions::TopicKey;
+use super::timers::Tick;
+use crate::wire::ws::Decoder;
+use smallvec::SmallVec;
+use std::io;
+
+slotmap::new_key_type! {
+    /// Names a connection of this shard; never reused for another one.
+    pub struct ConnectionId;
+}
+
+/// What the engine needs of a socket. Behind it are TCP, and the pretend sockets of the simulation.
+pub trait Socket: io::Read + io::Write {
+    /// The connection has its seat: what the socket reports from now on is reported under this name.
+    fn take_seat(&mut self, id: ConnectionId);
+
+    /// Chooses what the shard wants to hear about: bytes to read always, room to write only for a late connection.
+    fn watch(&mut self, interest: Watch);
+
+    /// Sends everything and then the end of the stream; reading goes on.
+    fn finish(&mut self);
+}
+
+/// What a socket reports to its shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// Bytes have arrived.
+    Reads,
+    /// Bytes have arrived, or there is room for more to send.
+    ReadsAndWrites,
+}
+
+/// Everything the shard keeps per client: about 200 bytes while idle.
+pub(super) struct Connection<S> {
+    pub(super) socket: S,
+    pub(super) protocol: Box<dyn Protocol>,
+    pub(super) decoder: Decoder,
+    pub(super) outbound: Outbound,
+    pub(super) topics: SmallVec<[TopicKey; 2]>,
+    pub(super) heartbeat: Heartbeat,
+    pub(super) allowance: Allowance,
+    pub(super) phase: Phase,
+}
+
+impl<S> Connection<S> {
+    pub(super) fn new(socket: S, protocol: Box<dyn Protocol>, heartbeat: Heartbeat, allowance: Allowance) -> Self {
+        let (decoder, outbound, topics) = Default::default();
+        Self { socket, protocol, decoder, outbound, topics, heartbeat, allowance, phase: Phase::Open }
+    }
+}
+
+/// How far a connection has come. The phases follow each other in this order; any may be the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Events flow.
+    Open,
+    /// The close frame is queued; nothing follows it. What the client still sends is read and ignored.
+    Closing {
+        /// When the connection is given up.
+        until: Tick,
+    },
+    /// The close frame is out and the stream is ended; the client's end of it is awaited.
+    ///
+    /// Closing the socket earlier, with bytes unread, would reset the connection and take the close frame with it.
+    Lingering {
+        /// When the connection is given up.
+        until: Tick,
+    },
+}
+
+/// How many messages a client may still send: a bucket that fills with time.
+///
+/// Counted in tenths of a message, because a tick is a tenth of a second.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowance {
+    tenths: u32,
+    at: Tick,
+}
+
+/// A full bucket holds what may be sent within this many seconds: a burst after a pause is not an attack.
+const BURST_SECONDS: u32 = 2;
+
+impl Allowance {
+    pub(super) fn new(now: Tick, messages_per_second: u32) -> Self {
+        Self { tenths: Self::full(messages_per_second), at: now }
+    }
+
+    /// Takes one message's worth, if there is that much.
+    pub(super) fn spend(&mut self, now: Tick, messages_per_second: u32) -> bool {
+        let earned = messages_per_second.saturating_mul(now.ticks_since(self.at));
+        self.tenths = self.tenths.saturating_add(earned).min(Self::full(messages_per_second));
+        self.at = now;
+        let spent = self.tenths.checked_sub(10);
+        self.tenths = spent.unwrap_or(self.tenths);
+        spent.is_some()
+    }
+
+    fn full(messages_per_second: u32) -> u32 {
+        messages_per_second.saturating_mul(10 * BURST_SECONDS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn an_allowance_lets_a_burst_pass_and_then_the_rate() {
+        let at = |millis| Tick::at(Duration::from_millis(millis));
+        let mut allowance = Allowance::new(at(0), 5);
+        let burst = (0..100).filter(|_| allowance.spend(at(0), 5)).count();
+        assert_eq!(burst, 10);
+        let later: Vec<usize> =
+            (1..=10).map(|second| (0..100).filter(|_| allowance.spend(at(second * 1000), 5)).count()).collect();
+        assert_eq!(later, [5; 10]);
+    }
+}

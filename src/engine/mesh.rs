@@ -1,0 +1,336 @@
+//! The lanes between nodes: single-producer single-consumer rings, and a doorbell per node.
+//!
+//! ```text
+//!   shard 0 ◄── messages ── broker      control lanes run between every two nodes;
+//!   shard 1 ◄── messages ──   │         message lanes only from the broker to the shards
+//!      ▲                      │
+//!      └────── control ───────┴── main (signals)
+//! ```
+//!
+//! Invariants: a control message is never dropped and keeps its order; a message is either in a ring or was refused to
+//! its sender, who counts it; nobody waits inside a send. This file is the only place where cores share memory, apart
+//! from the counters in `metrics`.
+
+use super::message::Message;
+use super::protocol::{Admission, Notice};
+use super::topic::Topic;
+use atomic_waker::AtomicWaker;
+use bytes::Bytes;
+use rtrb::{Consumer, Producer, RingBuffer};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::task::Poll;
+use std::time::Duration;
+
+/// Messages a lane holds. At 8 million messages a second this is half a millisecond of a shard's work; beyond it the
+/// broker stops reading, and the publisher's socket is the queue.
+pub const MESSAGES_PER_LANE: usize = 4096;
+
+/// Control messages a lane holds before they wait with the sender: a storm of hand-overs of one turn fits.
+pub const CONTROLS_PER_LANE: usize = 1024;
+
+/// One place in the mesh: a shard, the broker, or the main thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NodeId(u16);
+
+impl NodeId {
+    /// The shard with this number.
+    pub fn shard(index: usize) -> Self {
+        Self(u16::try_from(index).expect("a machine has fewer than 65 536 cores"))
+    }
+
+    /// The broker of a mesh with so many shards.
+    pub fn broker(shards: usize) -> Self {
+        Self::shard(shards)
+    }
+
+    /// The main thread of a mesh with so many shards.
+    pub fn main(shards: usize) -> Self {
+        Self::shard(shards + 1)
+    }
+
+    /// The number of this node.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// Everything but messages that may cross from one node to another.
+pub enum Control {
+    /// A connection for the shard that owns its topic.
+    Adopt(Box<Adoption>),
+    /// So many connections of the sending shard follow a topic from now on.
+    Interest(Interest),
+    /// An event from a client of the sending shard, for the broker to publish.
+    Publish(Publication),
+    /// What became of a publication.
+    Published {
+        /// Which one.
+        ticket: Ticket,
+        /// How many receivers the broker knows of.
+        outcome: Result<u64, PublishError>,
+    },
+    /// News for the clients that asked for such.
+    Notice(Notice),
+    /// Close everything within this time and end.
+    Drain(Duration),
+    /// The sending shard has no connections left and ends.
+    Drained,
+}
+
+/// What a shard tells the broker about one topic.
+#[derive(Clone, Debug)]
+pub struct Interest {
+    /// What is followed.
+    pub topic: Topic,
+    /// By how many connections; 0 ends the interest.
+    pub followers: u32,
+    /// Who waits for it to be in place: comes back as [`Delivery::Listening`].
+    pub ticket: Option<u64>,
+}
+
+/// What comes down a message lane, in the order in which the broker saw it.
+#[derive(Debug)]
+pub enum Delivery {
+    /// An event for the topic's followers.
+    Message(Message),
+    /// The interest with this ticket is in place: every message of its topic from here on is in this lane.
+    Listening(u64),
+}
+
+/// A connection in flight. The socket closes with this value, wherever it is dropped.
+pub struct Adoption {
+    /// Non-blocking, with its options set.
+    pub socket: TcpStream,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// The answer to the upgrade request, to be sent first.
+    pub response: Bytes,
+    /// What the client sent behind its request.
+    pub unread: Bytes,
+    /// Its conversation and place.
+    pub admission: Admission,
+}
+
+/// An event on its way to the broker.
+#[derive(Debug)]
+pub struct Publication {
+    /// Where to.
+    pub topic: Topic,
+    /// The event: valid UTF-8.
+    pub payload: Bytes,
+    /// Who wants to know what became of it.
+    pub ticket: Option<Ticket>,
+}
+
+/// Where the answer to a publication goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// The shard that asked.
+    pub node: NodeId,
+    /// Which of its waiting requests.
+    pub request: u64,
+}
+
+/// Why an event could not be published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishError {
+    /// The broker is not connected.
+    Unavailable,
+    /// Too many publications wait already.
+    Overloaded,
+    /// The broker refused the command.
+    Refused,
+}
+
+/// Wakes one sleeping node; costs one load while it is awake.
+#[derive(Default)]
+pub struct Doorbell {
+    sleeping: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Doorbell {
+    /// Says that there is something to look at.
+    ///
+    /// The fence pairs with the one in [`Doorbell::wait`]: either the ringer sees the sleeper, or the sleeper sees
+    /// what was put down before the ring.
+    pub fn ring(&self) {
+        fence(Ordering::SeqCst);
+        if self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::AcqRel) {
+            self.waker.wake();
+        }
+    }
+
+    /// Sleeps until the bell rings or `is_due` finds something to do.
+    pub async fn wait(&self, mut is_due: impl FnMut() -> bool) {
+        let mut asleep = false;
+        poll_fn(|context| {
+            if asleep && !self.sleeping.load(Ordering::Acquire) {
+                return Poll::Ready(());
+            }
+            self.waker.register(context.waker());
+            self.sleeping.store(true, Ordering::Release);
+            asleep = true;
+            fence(Ordering::SeqCst);
+            if is_due() {
+                self.sleeping.store(false, Ordering::Release);
+                self.waker.take();
+                return Poll::Ready(());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// The sending ends towards one other node.
+struct Outlet {
+    control: Producer<Control>,
+    /// Controls that found the ring full, in order.
+    waiting: VecDeque<Control>,
+    deliveries: Option<Producer<Delivery>>,
+    doorbell: Arc<Doorbell>,
+    /// Messages were put down since the bell last rang.
+    unannounced: bool,
+}
+
+/// The receiving ends from one other node.
+struct Intake {
+    node: NodeId,
+    control: Consumer<Control>,
+    deliveries: Option<Consumer<Delivery>>,
+}
+
+/// One node's ends of all its lanes. It moves to its node's thread and stays there.
+pub struct MeshNode {
+    id: NodeId,
+    shards: usize,
+    /// Indexed by the receiving node.
+    outlets: Vec<Outlet>,
+    intakes: Vec<Intake>,
+    doorbell: Arc<Doorbell>,
+}
+
+/// Builds the lanes between `shards` shards, the broker and the main thread; the nodes come in the order of their ids.
+pub fn build(shards: usize) -> Vec<MeshNode> {
+    assert!(shards > 0, "a server has at least one shard");
+    let broker = NodeId::broker(shards);
+    let count = shards + 2;
+    let doorbells: Vec<Arc<Doorbell>> = (0..count).map(|_| Arc::default()).collect();
+    let mut nodes: Vec<MeshNode> = (0..count)
+        .map(|index| MeshNode {
+            id: NodeId::shard(index),
+            shards,
+            outlets: Vec::with_capacity(count),
+            intakes: Vec::with_capacity(count),
+            doorbell: Arc::clone(&doorbells[index]),
+        })
+        .collect();
+    for from in 0..count {
+        for to in 0..count {
+            let (control, controls) = RingBuffer::new(CONTROLS_PER_LANE);
+            let has_deliveries = from == broker.index() && to < shards;
+            let (outgoing, incoming) = has_deliveries.then(|| RingBuffer::new(MESSAGES_PER_LANE)).unzip();
+            let doorbell = Arc::clone(&doorbells[to]);
+            let waiting = VecDeque::new();
+            nodes[from].outlets.push(Outlet { control, waiting, deliveries: outgoing, doorbell, unannounced: false });
+            nodes[to].intakes.push(Intake { node: NodeId::shard(from), control: controls, deliveries: incoming });
+        }
+    }
+    nodes
+}
+
+impl MeshNode {
+    /// Which node this is.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// How many shards the mesh has.
+    pub fn shards(&self) -> usize {
+        self.shards
+    }
+
+    /// The bell others ring for this node.
+    pub fn doorbell(&self) -> &Arc<Doorbell> {
+        &self.doorbell
+    }
+
+    /// Sends a control message; where the lane is full it waits here, in order, for [`MeshNode::resend`].
+    pub fn send(&mut self, to: NodeId, control: Control) {
+        let outlet = &mut self.outlets[to.index()];
+        outlet.waiting.push_back(control);
+        outlet.push_waiting();
+    }
+
+    /// Whether a control message sent now would arrive without waiting.
+    pub fn has_room(&self, to: NodeId) -> bool {
+        let outlet = &self.outlets[to.index()];
+        outlet.waiting.is_empty() && outlet.control.slots() > 0
+    }
+
+    /// Moves what waits into the lanes; says whether nothing waits any more.
+    pub fn resend(&mut self) -> bool {
+        let mut done = true;
+        for outlet in self.outlets.iter_mut().filter(|outlet| !outlet.waiting.is_empty()) {
+            outlet.push_waiting();
+            done &= outlet.waiting.is_empty();
+        }
+        done
+    }
+
+    /// Puts a message into a shard's lane, or gives it back if the lane is full. Does not ring: see [`MeshNode::announce`].
+    pub fn deliver(&mut self, to: NodeId, delivery: Delivery) -> Result<(), Delivery> {
+        let outlet = &mut self.outlets[to.index()];
+        let lane = outlet.deliveries.as_mut().expect("only the broker delivers, and only to shards");
+        lane.push(delivery).map_err(|rtrb::PushError::Full(delivery)| delivery)?;
+        outlet.unannounced = true;
+        Ok(())
+    }
+
+    /// Rings at every shard that got messages since the last call: once per batch, not per message.
+    pub fn announce(&mut self) {
+        for outlet in self.outlets.iter_mut().filter(|outlet| outlet.unannounced) {
+            outlet.unannounced = false;
+            outlet.doorbell.ring();
+        }
+    }
+
+    /// The next control message of any node, and who sent it.
+    pub fn receive(&mut self) -> Option<(NodeId, Control)> {
+        self.intakes.iter_mut().find_map(|intake| intake.control.pop().ok().map(|control| (intake.node, control)))
+    }
+
+    /// The next delivery for this shard.
+    pub fn receive_delivery(&mut self) -> Option<Delivery> {
+        let broker = NodeId::broker(self.shards).index();
+        self.intakes[broker].deliveries.as_mut().and_then(|lane| lane.pop().ok())
+    }
+
+    /// Whether anything was sent to this node that it has not received.
+    pub fn has_mail(&self) -> bool {
+        self.intakes.iter().any(|intake| {
+            !intake.control.is_empty() || intake.deliveries.as_ref().is_some_and(|lane| !lane.is_empty())
+        })
+    }
+}
+
+impl Outlet {
+    fn push_waiting(&mut self) {
+        let mut sent = false;
+        while let Some(control) = self.waiting.pop_front() {
+            if let Err(rtrb::PushError::Full(control)) = self.control.push(control) {
+                self.waiting.push_front(control);
+                break;
+            }
+            sent = true;
+        }
+        if sent {
+            self.doorbell.ring();
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The core: topics, messages, frames, connections. It knows no JSON, no broker and no protocol by name.
+
+pub mod broker;
+pub mod close;
+pub mod connection;
+pub mod frame;
+pub mod heartbeat;
+pub mod mesh;
+pub mod message;
+pub mod outbound;
+pub mod placement;
+pub mod protocol;
+pub mod router;
+pub mod shard;
+pub mod subscriptions;
+pub mod timers;
+pub mod topic;

@@ -1,0 +1,118 @@
+//! The seam to families of clients. Who is behind it stands in one table: `protocols/mod.rs`.
+
+use super::close::{Close, CloseCode};
+use super::message::Message;
+use super::topic::Topic;
+use bytes::Bytes;
+use std::net::SocketAddr;
+
+/// One connection's side of a conversation: what a family of clients says, hears and follows.
+///
+/// A value lives on one shard with its connection and costs as much memory as it has fields: keep it small.
+/// It does no I/O and asks no clock; what it wants done it writes down in [`Actions`].
+pub trait Protocol: Send {
+    /// In which form this connection gets the messages of its topics.
+    fn encoding(&self) -> &'static Encoding;
+
+    /// How the engine treats what this client sends.
+    fn pace(&self) -> Pace {
+        Pace::Limited
+    }
+
+    /// The connection has its seat and, if it is keyed, follows its topic. Called once, before anything is received.
+    fn opened(&mut self, peer: SocketAddr, seat: &Seat<'_>, actions: &mut Actions);
+
+    /// A subscription asked for by [`Action::Subscribe`] is in place: from here on nothing of the topic is missed.
+    fn subscribed(&mut self, _topic: &Topic, _actions: &mut Actions) {}
+
+    /// One whole text or binary message from the client.
+    fn received(&mut self, message: ClientMessage<'_>, actions: &mut Actions);
+
+    /// The server's own news as this family hears it: a sealed frame, or `None` where it was not asked for.
+    fn notice(&self, notice: &Notice) -> Option<Bytes>;
+
+    /// The connection has ended; `seat.followers` no longer counts it.
+    fn closed(&self, seat: &Seat<'_>, code: CloseCode);
+}
+
+/// How the engine meters what a client sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// At most the configured number of messages per second, else 1008.
+    Limited,
+    /// As fast as the socket: for debugging protocols only.
+    Free,
+}
+
+/// Where a connection sits: what a protocol may know of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seat<'a> {
+    /// The topic a keyed connection was placed by.
+    pub topic: Option<&'a Topic>,
+    /// How many connections of this shard follow that topic.
+    pub followers: usize,
+}
+
+/// A whole message from a client, unmasked, joined and checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientMessage<'a> {
+    /// Valid UTF-8 (RFC 6455 §5.6).
+    Text(&'a str),
+    /// Any bytes.
+    Binary(&'a [u8]),
+}
+
+/// Which form a message takes on the wire. Made at most once per message, encoding and shard.
+#[derive(Debug)]
+pub struct Encoding {
+    /// The label in metrics.
+    pub name: &'static str,
+    /// Seals a message for the wire; must not fail: what cannot be encoded was refused by the broker.
+    pub seal: fn(&Message) -> Bytes,
+}
+
+/// The published bytes in a text frame: sealed already where they were received.
+pub static RAW_TEXT: Encoding = Encoding { name: "raw_text", seal: |message| message.text_frame().clone() };
+
+/// The server's own news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Events may have been lost: the connection to the broker was interrupted. How many is unknown.
+    SourceReconnected,
+    /// The server drains; this connection will be closed within so many milliseconds.
+    Draining {
+        /// How long the client should wait before it connects again.
+        reconnect_after_ms: u64,
+    },
+}
+
+/// What a protocol wants done, in order.
+#[derive(Debug)]
+pub enum Action {
+    /// Follow a topic; [`Protocol::subscribed`] tells when. Following twice is one subscription, told twice.
+    Subscribe(Topic),
+    /// Stop following a topic, at once.
+    Unsubscribe(Topic),
+    /// Queue a sealed frame for this client.
+    Send(Bytes),
+    /// Give an event to the broker; it comes back like anybody's.
+    Publish {
+        /// Where to.
+        topic: Topic,
+        /// The event.
+        payload: Bytes,
+    },
+    /// Queue a close frame and end the connection once it is out.
+    Close(Close),
+}
+
+/// A list of [`Action`]s, reused for every call so that it costs no allocation.
+pub type Actions = Vec<Action>;
+
+/// How a family of clients lets a request in: the connection's protocol and where it must live.
+pub struct Admission {
+    /// The conversation, from its start.
+    pub protocol: Box<dyn Protocol>,
+    /// Which shard may own the connection.
+    pub placement: super::placement::Placement,
+}

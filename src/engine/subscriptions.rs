@@ -1,0 +1,185 @@
+//! Which connections of this shard follow which topic, grouped by the form in which they get its messages.
+
+use super::connection::ConnectionId;
+use super::protocol::Encoding;
+use super::topic::Topic;
+use hashbrown::HashTable;
+use slotmap::SlotMap;
+use smallvec::SmallVec;
+
+slotmap::new_key_type! {
+    /// Names a topic that somebody on this shard follows.
+    pub struct TopicKey;
+}
+
+/// The index from topics to connections.
+#[derive(Debug, Default)]
+pub struct Subscriptions {
+    index: HashTable<TopicKey>,
+    topics: SlotMap<TopicKey, Followers>,
+}
+
+/// Everybody on this shard who follows one topic or is about to; never empty.
+#[derive(Debug)]
+pub struct Followers {
+    topic: Topic,
+    /// Those who wait until the broker knows of them. They count, but nothing is delivered to them yet.
+    expected: usize,
+    groups: SmallVec<[Group; 1]>,
+}
+
+/// The followers that share an encoding: it is made once for all of them.
+#[derive(Debug)]
+pub struct Group {
+    /// How messages are sealed for this group.
+    pub encoding: &'static Encoding,
+    /// The connections, in no particular order.
+    pub members: Vec<ConnectionId>,
+}
+
+impl Subscriptions {
+    /// Followers of a topic, if there are any. The one look-up a message costs here.
+    pub fn find(&self, topic: &Topic) -> Option<&Followers> {
+        let key = self.index.find(topic.hash(), |&key| self.topics[key].topic == *topic)?;
+        Some(&self.topics[*key])
+    }
+
+    /// Topics that have followers.
+    pub fn topics(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// The followers behind a key that [`Subscriptions::follow`] gave.
+    pub fn followers(&self, key: TopicKey) -> &Followers {
+        &self.topics[key]
+    }
+
+    /// Counts one more who is about to follow a topic; [`Subscriptions::follow`] or [`Subscriptions::give_up`] comes next.
+    pub fn expect(&mut self, topic: &Topic) -> TopicKey {
+        let topics = &mut self.topics;
+        let found = self.index.find(topic.hash(), |&key| topics[key].topic == *topic).copied();
+        let key = found.unwrap_or_else(|| {
+            let key = topics.insert(Followers { topic: topic.detached(), expected: 0, groups: SmallVec::new() });
+            self.index.insert_unique(topic.hash(), key, |&key| topics[key].topic.hash());
+            key
+        });
+        self.topics[key].expected += 1;
+        key
+    }
+
+    /// Makes one who was expected a follower. It must not follow the topic yet.
+    pub fn follow(&mut self, key: TopicKey, id: ConnectionId, encoding: &'static Encoding) {
+        let followers = &mut self.topics[key];
+        followers.expected -= 1;
+        followers.join(id, encoding);
+    }
+
+    /// One who was expected does not come; says how many are left.
+    pub fn give_up(&mut self, key: TopicKey) -> usize {
+        self.topics[key].expected -= 1;
+        self.forget_if_empty(key)
+    }
+
+    /// Takes a connection from a topic's followers and says how many are left; a topic without followers is forgotten.
+    pub fn leave(&mut self, key: TopicKey, id: ConnectionId) -> usize {
+        self.topics[key].part(id);
+        self.forget_if_empty(key)
+    }
+
+    fn forget_if_empty(&mut self, key: TopicKey) -> usize {
+        let left = self.topics[key].count();
+        if left == 0 {
+            let hash = self.topics[key].topic.hash();
+            let entry = self.index.find_entry(hash, |&candidate| candidate == key);
+            entry.expect("a topic with followers is in the index").remove();
+            self.topics.remove(key);
+        }
+        left
+    }
+}
+
+impl Followers {
+    /// What they follow.
+    pub fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    /// The followers by encoding.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// How many they are, those who are about to follow included.
+    pub fn count(&self) -> usize {
+        self.expected + self.following()
+    }
+
+    /// How many get what is delivered now.
+    pub fn following(&self) -> usize {
+        self.groups.iter().map(|group| group.members.len()).sum()
+    }
+
+    fn join(&mut self, id: ConnectionId, encoding: &'static Encoding) {
+        let group = self.groups.iter_mut().find(|group| std::ptr::eq(group.encoding, encoding));
+        match group {
+            Some(group) => group.members.push(id),
+            None => self.groups.push(Group { encoding, members: vec![id] }),
+        }
+    }
+
+    fn part(&mut self, id: ConnectionId) {
+        for (index, group) in self.groups.iter_mut().enumerate() {
+            if let Some(position) = group.members.iter().position(|&member| member == id) {
+                group.members.swap_remove(position);
+                if group.members.is_empty() {
+                    self.groups.swap_remove(index);
+                }
+                return;
+            }
+        }
+        unreachable!("a connection only leaves what it follows");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::protocol::RAW_TEXT;
+    use crate::engine::topic::TopicHasher;
+    use bytes::Bytes;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    static OTHER: Encoding = Encoding { name: "other", seal: |message| message.text_frame().clone() };
+
+    #[test]
+    fn the_index_agrees_with_a_plain_model_after_any_number_of_comings_and_goings() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let hasher = TopicHasher::with_key((1, 2));
+        let mut ids = SlotMap::<ConnectionId, ()>::with_key();
+        let ids: Vec<ConnectionId> = (0..50).map(|_| ids.insert(())).collect();
+        let mut subscriptions = Subscriptions::default();
+        let mut model: BTreeMap<String, BTreeMap<ConnectionId, TopicKey>> = BTreeMap::new();
+        for _ in 0..20_000 {
+            let name = format!("topic-{}", random.u8(..20));
+            let id = ids[random.usize(..ids.len())];
+            let topic = hasher.topic(Bytes::from(name.clone()));
+            let followers = model.entry(name.clone()).or_default();
+            if let Some(key) = followers.remove(&id) {
+                assert_eq!(subscriptions.leave(key, id), followers.len());
+            } else {
+                let encoding = if random.bool() { &RAW_TEXT } else { &OTHER };
+                let key = subscriptions.expect(&topic);
+                subscriptions.follow(key, id, encoding);
+                followers.insert(id, key);
+            }
+            model.retain(|_, followers| !followers.is_empty());
+            let found: BTreeSet<ConnectionId> = subscriptions
+                .find(&topic)
+                .map(|found| found.groups().iter().flat_map(|group| group.members.iter().copied()).collect())
+                .unwrap_or_default();
+            let expected = model.get(&name).map(|followers| followers.keys().copied().collect()).unwrap_or_default();
+            assert_eq!(found, expected);
+            assert_eq!(subscriptions.topics(), model.len());
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What a message is routed by: the broker channel's full name, hashed once per message.
+
+use bytes::Bytes;
+use siphasher::sip::SipHasher13;
+use std::hash::Hasher;
+
+/// Hashes topic names under a key of this process, so that nobody outside can choose names that collide.
+///
+/// Every node of one process holds a copy of the same key: a hash made on one core is valid on all.
+#[derive(Clone, Copy)]
+pub struct TopicHasher {
+    key: (u64, u64),
+}
+
+impl TopicHasher {
+    /// A hasher with a key nobody can guess.
+    pub fn random() -> Self {
+        Self::with_key((fastrand::u64(..), fastrand::u64(..)))
+    }
+
+    /// A hasher whose hashes can be repeated: for simulations and benches.
+    pub const fn with_key(key: (u64, u64)) -> Self {
+        Self { key }
+    }
+
+    /// Hashes `name` once; the topic carries the hash from here on.
+    pub fn topic(&self, name: Bytes) -> Topic {
+        let mut hasher = SipHasher13::new_with_keys(self.key.0, self.key.1);
+        hasher.write(&name);
+        Topic { hash: hasher.finish(), name }
+    }
+}
+
+/// A broker channel in full, for example `workflow:events:alice`, with its hash.
+///
+/// Two topics are equal when their bytes are; nothing is normalised.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    hash: u64,
+    name: Bytes,
+}
+
+impl Topic {
+    /// The hash made by [`TopicHasher::topic`].
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The name's bytes, exactly as the broker spells them.
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// The name for log lines.
+    pub fn display(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.name)
+    }
+
+    /// The same topic on memory of its own: a name cut from a receive buffer would keep all of that buffer alive.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self { hash: self.hash, name: Bytes::copy_from_slice(&self.name) }
+    }
+}
+
+impl PartialEq for Topic {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.name == other.name
+    }
+}
+
+impl Eq for Topic {}

@@ -1,0 +1,68 @@
+//! Pages in JSON: is it alive, is it ready, what has it done.
+
+use super::response::Response;
+use super::site::{Refusal, Site};
+use crate::engine::close::CloseCode;
+use crate::metrics::{Drop, NodeMetrics};
+use serde_json::{Map, Value, json};
+use std::sync::atomic::Ordering;
+
+/// `/health` and `/live`: who answers is alive.
+pub(super) fn health(_site: &Site) -> Response {
+    Response::json(200, &json!({ "status": "ok" }))
+}
+
+/// `/ready`: whether a load balancer should send clients here.
+pub(super) fn ready(site: &Site) -> Response {
+    if site.registry.is_ready() {
+        return Response::json(200, &json!({ "status": "ready" }));
+    }
+    let (error, hint) = if site.registry.draining.load(Ordering::Acquire) {
+        ("not ready: the server is shutting down", "send clients to another instance")
+    } else {
+        ("not ready: the subscription at the broker is not confirmed", "the server's log says what it is waiting for")
+    };
+    Response::from(Refusal::new(503, error, hint)).with("Retry-After", "1")
+}
+
+/// `/admin/stats`: the counters, shard by shard and in total.
+pub(super) fn stats(site: &Site) -> Response {
+    let registry = &site.registry;
+    let shards: Vec<&NodeMetrics> = registry.shards.iter().map(AsRef::as_ref).collect();
+    let nodes: Vec<&NodeMetrics> = registry.nodes().collect();
+    let uptime_ms = u64::try_from(registry.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Response::json(
+        200,
+        &json!({
+            "version": site.settings.version,
+            "uptime_ms": uptime_ms,
+            "broker": {
+                "kind": registry.broker.kind,
+                "connected": registry.broker.is_connected(),
+                "reconnects": registry.broker.reconnects.get(),
+            },
+            "total": counts(&shards, &nodes),
+            "shards": shards.iter().map(|&shard| counts(&[shard], &[shard])).collect::<Vec<_>>(),
+        }),
+    )
+}
+
+/// Sums of what `shards` did with connections, and of what any of `nodes` dropped or closed.
+///
+/// The broker's node drops events before they reach a shard; everything else it counts is about the source.
+fn counts(shards: &[&NodeMetrics], nodes: &[&NodeMetrics]) -> Value {
+    let sum = |value: fn(&NodeMetrics) -> u64| shards.iter().map(|node| value(node)).sum::<u64>();
+    let dropped = |reason| nodes.iter().map(|node| node.dropped(reason).get()).sum::<u64>().into();
+    let closed = |code| nodes.iter().map(|node| node.closed(code).get()).sum::<u64>().into();
+    json!({
+        "connections": sum(|node| node.connections.get()),
+        "topics": sum(|node| node.topics.get()),
+        "messages_in": sum(|node| node.messages_in.get()),
+        "frames_out": sum(|node| node.frames_out.get()),
+        "bytes_out": sum(|node| node.bytes_out.get()),
+        "kernel_sends": sum(|node| node.kernel_sends.get()),
+        "late": sum(|node| node.late.get()),
+        "dropped": Drop::ALL.map(|reason| (reason.label().to_owned(), dropped(reason))).into_iter().collect::<Map<_, _>>(),
+        "closed": CloseCode::ALL.map(|code| (code.label(), closed(code))).into_iter().collect::<Map<_, _>>(),
+    })
+}

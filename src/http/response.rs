@@ -1,0 +1,136 @@
+//! One response, and its bytes (RFC 9112 §4).
+
+use super::site::Refusal;
+use serde_json::Value;
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// JSON, as RFC 8259 has it: UTF-8 without a parameter.
+const JSON: &str = "application/json";
+
+/// What happens to the connection behind a response (RFC 9112 §9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Persistence {
+    /// It persists, as HTTP/1.1 has it when nothing is said.
+    Implied,
+    /// It persists, which an HTTP/1.0 client must be told.
+    Stated,
+    /// It ends.
+    Close,
+}
+
+/// How much of a response goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of it.
+    Whole,
+    /// All but the body: the answer to HEAD (RFC 9110 §9.3.2).
+    HeadOnly,
+}
+
+/// A status, a body, and what else there is to say about them.
+#[derive(Clone, Debug)]
+pub(super) struct Response {
+    status: u16,
+    content_type: &'static str,
+    body: String,
+    fields: Vec<(&'static str, Cow<'static, str>)>,
+    upgrade_offer: UpgradeOffer,
+}
+
+/// Whether the response names WebSocket as what the client should have asked for (RFC 9110 §15.5.22).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UpgradeOffer {
+    None,
+    WebSocket,
+}
+
+impl Response {
+    /// A response with any body.
+    pub(super) fn new(status: u16, content_type: &'static str, body: String) -> Self {
+        Self { status, content_type, body, fields: Vec::new(), upgrade_offer: UpgradeOffer::None }
+    }
+
+    /// A response with JSON for a body.
+    pub(super) fn json(status: u16, body: &Value) -> Self {
+        Self::new(status, JSON, body.to_string())
+    }
+
+    /// The same with another header field.
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    /// The same with the offer to speak WebSocket.
+    pub(super) fn offering_websocket(mut self) -> Self {
+        self.upgrade_offer = UpgradeOffer::WebSocket;
+        self.with("Upgrade", "websocket")
+    }
+
+    pub(super) fn into_bytes(self, persistence: Persistence, extent: Extent) -> Vec<u8> {
+        let mut text = String::with_capacity(256 + self.body.len());
+        let (status, reason, length) = (self.status, reason(self.status), self.body.len());
+        let content_type = self.content_type;
+        write!(
+            text,
+            "HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\
+             Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{}",
+            connection_field(persistence, self.upgrade_offer)
+        )
+        .expect("a String takes everything");
+        for (name, value) in &self.fields {
+            debug_assert!(!value.contains(['\r', '\n']), "a field is one line");
+            write!(text, "{name}: {value}\r\n").expect("a String takes everything");
+        }
+        text.push_str("\r\n");
+        if extent == Extent::Whole {
+            text.push_str(&self.body);
+        }
+        text.into_bytes()
+    }
+}
+
+impl From<Refusal> for Response {
+    fn from(refusal: Refusal) -> Self {
+        Self::json(refusal.status, &serde_json::json!({ "error": refusal.error, "hint": refusal.hint }))
+    }
+}
+
+/// `Upgrade` must be named in `Connection`, too (RFC 9110 §7.8).
+fn connection_field(persistence: Persistence, offer: UpgradeOffer) -> &'static str {
+    match (persistence, offer) {
+        (Persistence::Implied, UpgradeOffer::None) => "",
+        (Persistence::Implied, UpgradeOffer::WebSocket) => "Connection: Upgrade\r\n",
+        (Persistence::Stated, UpgradeOffer::None) => "Connection: keep-alive\r\n",
+        (Persistence::Stated, UpgradeOffer::WebSocket) => "Connection: keep-alive, Upgrade\r\n",
+        (Persistence::Close, UpgradeOffer::None) => "Connection: close\r\n",
+        (Persistence::Close, UpgradeOffer::WebSocket) => "Connection: close, Upgrade\r\n",
+    }
+}
+
+/// The reason phrases of RFC 9110 §15 and RFC 6585.
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        202 => "Accepted",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}

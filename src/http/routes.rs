@@ -1,0 +1,120 @@
+//! The table of routes: what is served where, to whom, and how.
+
+use super::door;
+use super::exposition;
+use super::pages;
+use super::publish;
+use super::request::Request;
+use super::response::Response;
+use super::site::{Refusal, Site};
+use super::upgrade::{self, Upgrade};
+use crate::engine::topic::Topic;
+use crate::wire::head::Method;
+
+/// Longest body that is read and thrown away where none is wanted: more than any form, less than any upload.
+pub(super) const DISCARD_BYTES_MAX: u64 = 64 * 1024;
+
+/// What is done about a request.
+pub(super) enum Answer {
+    /// It is answered with this.
+    Response(Response),
+    /// Its body is an event for this topic.
+    Event(Topic),
+    /// It becomes a WebSocket connection.
+    Upgrade(Upgrade),
+}
+
+struct Route {
+    pattern: Pattern,
+    access: Access,
+    serve: Serve,
+}
+
+enum Pattern {
+    /// This path.
+    Exactly(&'static str),
+    /// Every path that begins so.
+    Below(&'static str),
+}
+
+enum Access {
+    Everyone,
+    PrivateDoor,
+}
+
+/// What serves a route; each kind has its methods.
+#[derive(Clone, Copy)]
+enum Serve {
+    /// GET and HEAD.
+    Page(fn(&Site) -> Response),
+    /// POST of an event to what the rest of the path names.
+    Event(fn(&Site, &str) -> Result<Topic, Refusal>),
+    /// There is nothing here, and only those who may look are told.
+    Nothing,
+}
+
+/// Paths of families come behind these.
+static ROUTES: [Route; 7] = [
+    Route { pattern: Pattern::Exactly("/health"), access: Access::Everyone, serve: Serve::Page(pages::health) },
+    Route { pattern: Pattern::Exactly("/live"), access: Access::Everyone, serve: Serve::Page(pages::health) },
+    Route { pattern: Pattern::Exactly("/ready"), access: Access::Everyone, serve: Serve::Page(pages::ready) },
+    Route { pattern: Pattern::Exactly("/metrics"), access: Access::Everyone, serve: Serve::Page(exposition::page) },
+    Route { pattern: Pattern::Exactly("/admin/stats"), access: Access::PrivateDoor, serve: Serve::Page(pages::stats) },
+    Route { pattern: Pattern::Below("/admin/"), access: Access::PrivateDoor, serve: Serve::Nothing },
+    Route { pattern: Pattern::Below("/publish/"), access: Access::PrivateDoor, serve: Serve::Event(publish::topic) },
+];
+
+/// Finds out what is to be done about a request.
+pub(super) fn answer(site: &Site, request: &Request<'_>) -> Answer {
+    let path = request.head().path;
+    if let Some((route, rest)) = ROUTES.iter().find_map(|route| Some((route, route.pattern.rest(path)?))) {
+        return route.answer(site, request, rest).unwrap_or_else(Answer::Response);
+    }
+    match site.families.iter().find(|family| family.path == path) {
+        Some(family) => upgrade::answer(site, family, request),
+        None => Answer::Response(not_found(site)),
+    }
+}
+
+impl Pattern {
+    fn rest<'a>(&self, path: &'a str) -> Option<&'a str> {
+        match self {
+            Self::Exactly(whole) => (path == *whole).then_some(""),
+            Self::Below(start) => path.strip_prefix(start),
+        }
+    }
+}
+
+impl Route {
+    fn answer(&self, site: &Site, request: &Request<'_>, rest: &str) -> Result<Answer, Response> {
+        if let Access::PrivateDoor = self.access {
+            door::check(request, site.settings.admin_token.as_deref())?;
+        }
+        let head = request.head();
+        match (self.serve, head.method) {
+            (Serve::Page(_), Method::Get | Method::Head) if head.body_bytes > DISCARD_BYTES_MAX => {
+                Err(Refusal::new(413, "the body is too large", "this page wants no body at all").into())
+            }
+            (Serve::Page(page), Method::Get | Method::Head) => Ok(Answer::Response(page(site))),
+            (Serve::Event(topic), Method::Post) => {
+                publish::check_length(site, head.body_bytes)?;
+                topic(site, rest).map(Answer::Event).map_err(Response::from)
+            }
+            (Serve::Page(_), _) => Err(method_not_allowed("GET, HEAD")),
+            (Serve::Event(_), _) => Err(method_not_allowed("POST")),
+            (Serve::Nothing, _) => Err(not_found(site)),
+        }
+    }
+}
+
+/// 405 with the methods that are allowed (RFC 9110 §15.5.6).
+pub(super) fn method_not_allowed(allowed: &'static str) -> Response {
+    Response::from(Refusal::new(405, "method not allowed", format!("use {allowed}"))).with("Allow", allowed)
+}
+
+fn not_found(site: &Site) -> Response {
+    let paths: Vec<&str> = site.families.iter().map(|family| family.path.as_str()).collect();
+    let hint =
+        format!("WebSocket clients connect to {}; there are /health, /ready and /metrics, too", paths.join(", "));
+    Refusal::new(404, "not found", hint).into()
+}

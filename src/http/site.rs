@@ -1,0 +1,94 @@
+//! What this server answers for: families of clients, settings, and where the counters are.
+
+use super::request::Request;
+use crate::engine::mesh::NodeId;
+use crate::engine::protocol::Admission;
+use crate::engine::topic::TopicHasher;
+use crate::metrics::{NodeMetrics, Registry};
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+/// How a family lets a request in, or why it does not.
+pub type Admit = Box<dyn Fn(&Request<'_>) -> Result<Admission, Refusal>>;
+
+/// One family of WebSocket clients and the path it connects to.
+pub struct Family {
+    /// The name in logs.
+    pub name: &'static str,
+    /// The path, compared as it is written, escapes included.
+    pub path: String,
+    /// Asked once per upgrade request that RFC 6455 finds nothing wrong with.
+    pub admit: Admit,
+}
+
+/// A request that is answered with an error: `{"error":"…","hint":"…"}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// 400 to 599.
+    pub status: u16,
+    /// What is wrong.
+    pub error: Cow<'static, str>,
+    /// What to do about it.
+    pub hint: Cow<'static, str>,
+}
+
+impl Refusal {
+    /// A refusal with any status.
+    pub fn new(status: u16, error: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
+        debug_assert!((400..600).contains(&status), "a refusal is an error");
+        Self { status, error: error.into(), hint: hint.into() }
+    }
+
+    /// 400: the client must ask for something else.
+    pub fn bad_request(error: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(400, error, hint)
+    }
+}
+
+/// What a request may and may not.
+#[derive(Clone)]
+pub struct HttpSettings {
+    /// Origins whose pages may connect, in lower case; `None` is any. Who sends no `Origin` is not a browser and may.
+    pub allowed_origins: Option<Vec<String>>,
+    /// Opens the private door to whoever carries it, from anywhere, and to nobody else.
+    pub admin_token: Option<String>,
+    /// What stands in front of a username in the broker's channels.
+    pub publish_prefix: String,
+    /// Longest event on `POST /publish`, in bytes.
+    pub event_bytes_max: usize,
+    /// WebSocket connections of all shards together.
+    pub connections_max: usize,
+    /// Where this server listens.
+    pub listen: SocketAddr,
+    /// This server's version.
+    pub version: &'static str,
+}
+
+/// Everything the routes of one shard know.
+pub struct Site {
+    /// Who may connect, and where.
+    pub families: Vec<Family>,
+    /// Hashes topics of publications.
+    pub hasher: TopicHasher,
+    /// The counters of the whole process.
+    pub registry: Registry,
+    /// What requests may.
+    pub settings: HttpSettings,
+    /// This shard.
+    pub node: NodeId,
+    /// How many shards there are.
+    pub shards: usize,
+}
+
+impl Site {
+    /// The counters of this shard.
+    pub(super) fn metrics(&self) -> &NodeMetrics {
+        &self.registry.shards[self.node.index()]
+    }
+
+    /// Whether another WebSocket connection would be one too many.
+    pub(super) fn is_full(&self) -> bool {
+        let open: u64 = self.registry.shards.iter().map(|shard| shard.connections.get()).sum();
+        open >= self.settings.connections_max as u64
+    }
+}

@@ -1,0 +1,40 @@
+//! Arguments, configuration, shards, drain.
+
+use fanout::config::host::Host;
+use fanout::config::{self, Command, Config};
+use fanout::{logging, server};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let host = Host::look();
+    match config::from_process(&host) {
+        Command::PrintConfig(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Command::Doctor(config) => host.print_report(&config),
+        Command::Serve(config) => serve(&host, &config),
+    }
+}
+
+fn serve(host: &Host, config: &Config) -> ExitCode {
+    let _log = logging::start(&config.log);
+    logging::end_the_process_on_panic();
+    let outcome = match host.refuse(config) {
+        Some(refusal) => Err(refusal),
+        None => {
+            host.grow_descriptor_table();
+            server::serve(config).map_err(|error| error.to_string())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("fanout: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! One set of plain counters and histograms per node, summed when somebody asks.
+//!
+//! Each counter has one writer, its node; any node may read. A step is a load, an addition and a store: no locked
+//! instruction on the hot path. Histograms are recorded without sharing and copied out once a second.
+
+use crate::engine::close::CloseCode;
+use hdrhistogram::Histogram;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// A number with one writer and any number of readers.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`. Only the owning node may call this.
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// Takes `n` away. Only the owning node may call this.
+    pub fn subtract(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(n), Ordering::Relaxed);
+    }
+
+    /// Replaces the value. Only the owning node may call this.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The value as it stands.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Why an event or a frame did not reach a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Drop {
+    /// The payload is not valid UTF-8 and cannot be a text frame.
+    NotUtf8,
+    /// The event is larger than `--max-event`.
+    EventTooBig,
+    /// The client's outbound queue was full; the connection was closed with 4001.
+    SlowConsumer,
+    /// The connection ended while frames were waiting.
+    ConnectionClosed,
+}
+
+impl Drop {
+    /// Every reason, in the order of its counters.
+    pub const ALL: [Self; 4] = [Self::NotUtf8, Self::EventTooBig, Self::SlowConsumer, Self::ConnectionClosed];
+
+    /// The label in statistics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::NotUtf8 => "not_utf8",
+            Self::EventTooBig => "event_too_big",
+            Self::SlowConsumer => "slow_consumer",
+            Self::ConnectionClosed => "connection_closed",
+        }
+    }
+}
+
+/// What one node counts.
+#[derive(Debug)]
+pub struct NodeMetrics {
+    /// Connections open now.
+    pub connections: Counter,
+    /// Topics followed now.
+    pub topics: Counter,
+    /// Messages taken from the mesh (a shard) or events read from the source (the broker).
+    pub messages_in: Counter,
+    /// Frames handed to the kernel in full.
+    pub frames_out: Counter,
+    /// Bytes handed to the kernel.
+    pub bytes_out: Counter,
+    /// Calls to the kernel that sent something or tried to.
+    pub kernel_sends: Counter,
+    /// Connections whose socket refuses bytes now.
+    pub late: Counter,
+    /// Messages from clients.
+    pub client_messages: Counter,
+    /// Frames made from messages: once per message, encoding and shard.
+    pub encodes: Counter,
+    /// HTTP requests answered, upgrades included.
+    pub http_requests: Counter,
+    /// HTTP connections closed for want of a whole request head in time.
+    pub http_timeouts: Counter,
+    dropped: [Counter; Drop::ALL.len()],
+    closed: [Counter; CloseCode::ALL.len()],
+    turn_us: Mutex<Histogram<u64>>,
+}
+
+impl Default for NodeMetrics {
+    fn default() -> Self {
+        Self {
+            connections: Counter::default(),
+            topics: Counter::default(),
+            messages_in: Counter::default(),
+            frames_out: Counter::default(),
+            bytes_out: Counter::default(),
+            kernel_sends: Counter::default(),
+            late: Counter::default(),
+            client_messages: Counter::default(),
+            encodes: Counter::default(),
+            http_requests: Counter::default(),
+            http_timeouts: Counter::default(),
+            dropped: Default::default(),
+            closed: Default::default(),
+            turn_us: Mutex::new(turn_histogram()),
+        }
+    }
+}
+
+/// A histogram for turns: 1 µs to 60 s, two significant digits (about 20 KB).
+pub fn turn_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000, 2).expect("constant bounds are valid")
+}
+
+impl NodeMetrics {
+    /// The counter of a drop reason.
+    pub fn dropped(&self, reason: Drop) -> &Counter {
+        &self.dropped[reason as usize]
+    }
+
+    /// The counter of a close code.
+    pub fn closed(&self, code: CloseCode) -> &Counter {
+        &self.closed[code.index()]
+    }
+
+    /// Adds a node's own record of turn lengths to what readers see, and empties it. Called once a second.
+    pub fn share_turns(&self, own: &mut Histogram<u64>) {
+        let mut shared = self.turn_us.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.add(&*own).expect("both have the same bounds");
+        own.reset();
+    }
+
+    /// A copy of the turn lengths so far, in microseconds.
+    pub fn turns(&self) -> Histogram<u64> {
+        self.turn_us.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The state of the source of events.
+#[derive(Debug)]
+pub struct BrokerStatus {
+    /// Which broker is in use: `redis` or `embedded`.
+    pub kind: &'static str,
+    /// Whether the subscription is confirmed and alive.
+    connected: AtomicBool,
+    /// Connections that were lost and established again.
+    pub reconnects: Counter,
+}
+
+impl BrokerStatus {
+    /// A broker that has not been reached yet.
+    pub fn new(kind: &'static str) -> Self {
+        Self { kind, connected: AtomicBool::new(false), reconnects: Counter::default() }
+    }
+
+    /// Whether events published now arrive here.
+    pub fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Acquire)
+    }
+
+    /// Only the broker's node may call this.
+    pub fn set_connected(&self, connected: bool) {
+        self.connected.store(connected, Ordering::Release);
+    }
+}
+
+/// Everything that is counted in this process, for those who answer questions about it.
+#[derive(Clone)]
+pub struct Registry {
+    /// When the process began to serve.
+    pub started: Instant,
+    /// One per shard.
+    pub shards: Arc<[Arc<NodeMetrics>]>,
+    /// The broker's node.
+    pub broker_node: Arc<NodeMetrics>,
+    /// The state of the source of events.
+    pub broker: Arc<BrokerStatus>,
+    /// Set once the server drains: readiness is gone.
+    pub draining: Arc<AtomicBool>,
+}
+
+impl Registry {
+    /// Zeroes for so many shards.
+    pub fn new(shards: usize, broker_kind: &'static str) -> Self {
+        Self {
+            started: Instant::now(),
+            shards: (0..shards).map(|_| Arc::default()).collect(),
+            broker_node: Arc::default(),
+            broker: Arc::new(BrokerStatus::new(broker_kind)),
+            draining: Arc::default(),
+        }
+    }
+
+    /// All nodes that count, shards first.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeMetrics> {
+        self.shards.iter().chain([&self.broker_node]).map(AsRef::as_ref)
+    }
+
+    /// Whether this instance should get traffic: events arrive and it is not about to leave.
+    pub fn is_ready(&self) -> bool {
+        self.broker.is_connected() && !self.draining.load(Ordering::Acquire)
+    }
+}

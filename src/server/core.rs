@@ -1,0 +1,353 @@
+//! One core's loop: the turn.
+//!
+//! ```text
+//! take messages ─► hear sockets ─► keep time ─► tell the broker ─► write to everybody who was touched
+//!        └──────────────── again while there is anything to do, else sleep ────────────────┘
+//! ```
+
+use super::listener::Listener;
+use super::poller::{Interest, Poller, Ready};
+use super::socket::TcpSocket;
+use super::token::Token;
+use crate::engine::mesh::{Adoption, Control, Delivery, Doorbell, MeshNode, NodeId, PublishError};
+use crate::engine::shard::{Arrival, Limits, Shard};
+use crate::engine::timers::{TICK, Tick};
+use crate::http::{self, ExchangeKey, Front, Site, Step};
+use crate::metrics::{NodeMetrics, turn_histogram};
+use hdrhistogram::Histogram;
+use rustix::io::Errno;
+use slotmap::KeyData;
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Bounds of a turn: after so many messages or payload bytes, sockets and timers get their share. 256 KiB is a quarter
+/// of the default outbound queue, so no client's queue fills only because its shard had no time to write.
+const MESSAGES_PER_TURN_MAX: usize = 256;
+const PAYLOAD_BYTES_PER_TURN_MAX: usize = 256 * 1024;
+
+const CONTROLS_PER_TURN_MAX: usize = 256;
+
+/// New connections per turn. Emptying the backlog at once makes everybody who is connected wait for it.
+const ACCEPTS_PER_TURN_MAX: usize = 8;
+
+/// How long no connection is accepted after the process ran out of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Bytes read from a socket at once, shared by all connections of the shard: one whole largest frame of most clients.
+const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// How often the record of turn lengths is shared with those who ask for it.
+const TURNS_SHARED_EVERY: Duration = Duration::from_secs(1);
+
+/// Everything one core owns.
+pub(super) struct Core {
+    shard: Shard<TcpSocket>,
+    front: Front,
+    mesh: MeshNode,
+    doorbell: Arc<Doorbell>,
+    poller: Poller,
+    listener: Option<Listener>,
+    accepts_again: Option<Tick>,
+    ready: Vec<Ready>,
+    expired: Vec<ExchangeKey>,
+    scratch: Box<[u8]>,
+    clock: Clock,
+    payload_bytes_per_turn_max: usize,
+    turns: Histogram<u64>,
+    turns_shared: Tick,
+    metrics: Arc<NodeMetrics>,
+    drain_ends: Option<Tick>,
+}
+
+/// The shard's time in ticks.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    started: Instant,
+    now: Tick,
+}
+
+/// Whether a turn found anything to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Busy,
+    Idle,
+}
+
+impl Core {
+    /// A core that listens, with no connections yet. Must be called on the thread it will stay on.
+    pub(super) fn new(mesh: MeshNode, listener: Listener, site: Site, limits: Limits) -> io::Result<Self> {
+        let poller = Poller::new()?;
+        poller.interests().add(listener.socket(), Token::Listener.number(), Interest::Reads)?;
+        let metrics = Arc::clone(&site.registry.shards[mesh.id().index()]);
+        let clock = Clock { started: Instant::now(), now: Tick::default() };
+        Ok(Self {
+            shard: Shard::new(limits, Arc::clone(&metrics), clock.now),
+            front: Front::new(site, clock.now),
+            doorbell: Arc::clone(mesh.doorbell()),
+            mesh,
+            poller,
+            listener: Some(listener),
+            accepts_again: None,
+            ready: Vec::new(),
+            expired: Vec::new(),
+            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            clock,
+            payload_bytes_per_turn_max: PAYLOAD_BYTES_PER_TURN_MAX.min(limits.outbound_bytes_max / 4),
+            turns: turn_histogram(),
+            turns_shared: clock.now,
+            metrics,
+            drain_ends: None,
+        })
+    }
+
+    /// Turns until the shard has drained.
+    pub(super) async fn run(mut self) {
+        glommio::spawn_local(ring_every_tick(Arc::clone(&self.doorbell))).detach();
+        while !self.is_drained() {
+            let began = Instant::now();
+            let turn = self.turn(began).await;
+            self.turns.saturating_record(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+            match turn {
+                Turn::Busy => glommio::executor().yield_task_queue_now().await,
+                Turn::Idle => self.sleep().await,
+            }
+        }
+        self.mesh.send(self.broker(), Control::Drained);
+    }
+
+    async fn turn(&mut self, began: Instant) -> Turn {
+        let mail = self.take_controls();
+        let mail = mail.or(self.take_deliveries());
+        let heard = if self.poller.is_ready().await { self.hear_sockets() } else { Turn::Idle };
+        self.keep_time(began);
+        self.tell_broker();
+        self.shard.end_turn();
+        let sent = if self.mesh.resend() { Turn::Idle } else { Turn::Busy };
+        mail.or(heard).or(sent)
+    }
+
+    async fn sleep(&mut self) {
+        let rung = self.doorbell.wait(|| self.mesh.has_mail());
+        let ready = poll_fn(|context| self.poller.poll_ready(context));
+        futures_lite::future::or(rung, ready).await;
+    }
+
+    fn take_controls(&mut self) -> Turn {
+        let mut turn = Turn::Idle;
+        for _ in 0..CONTROLS_PER_TURN_MAX {
+            let Some((_, control)) = self.mesh.receive() else { break };
+            turn = Turn::Busy;
+            match control {
+                Control::Adopt(adoption) => self.adopt(*adoption),
+                Control::Published { ticket, outcome } => {
+                    let key = ExchangeKey::from(KeyData::from_ffi(ticket.request));
+                    let before = self.front.interest(key);
+                    let step = self.front.published(key, outcome, self.clock.now);
+                    self.carry_out(key, before, step);
+                }
+                Control::Notice(notice) => self.shard.notify(&notice),
+                Control::Drain(window) => self.drain(window),
+                Control::Interest(_) | Control::Publish(_) | Control::Drained => {
+                    unreachable!("only the broker is sent this")
+                }
+            }
+        }
+        turn
+    }
+
+    fn take_deliveries(&mut self) -> Turn {
+        let mut turn = Turn::Idle;
+        let mut payload_bytes = 0;
+        for _ in 0..MESSAGES_PER_TURN_MAX {
+            let Some(delivery) = self.mesh.receive_delivery() else { break };
+            turn = Turn::Busy;
+            match delivery {
+                Delivery::Message(message) => {
+                    payload_bytes += message.payload().len();
+                    self.shard.deliver(&message);
+                }
+                Delivery::Listening(ticket) => self.shard.listening(ticket),
+            }
+            if payload_bytes >= self.payload_bytes_per_turn_max {
+                break;
+            }
+        }
+        turn
+    }
+
+    fn hear_sockets(&mut self) -> Turn {
+        let mut ready = std::mem::take(&mut self.ready);
+        self.poller.look(&mut ready).expect("the epoll set is valid");
+        let turn = if ready.is_empty() { Turn::Idle } else { Turn::Busy };
+        for socket in ready.drain(..) {
+            match Token::of_number(socket.token) {
+                Token::Listener => self.accept(),
+                Token::Exchange(key) => self.hear_exchange(key, socket),
+                Token::Connection(id) => {
+                    if socket.is_writable {
+                        self.shard.writable(id);
+                    }
+                    if socket.is_readable {
+                        self.shard.readable(id, &mut self.scratch);
+                    }
+                }
+            }
+        }
+        self.ready = ready;
+        turn
+    }
+
+    fn hear_exchange(&mut self, key: ExchangeKey, socket: Ready) {
+        let before = self.front.interest(key);
+        let step = if socket.is_writable {
+            self.front.writable(key, self.clock.now)
+        } else {
+            self.front.readable(key, &mut self.scratch, self.clock.now)
+        };
+        self.carry_out(key, before, step);
+    }
+
+    fn accept(&mut self) {
+        for _ in 0..ACCEPTS_PER_TURN_MAX {
+            let Some(listener) = &self.listener else { return };
+            match listener.accept() {
+                Ok(Some((socket, peer))) => {
+                    let key = self.front.accepted(socket, peer, self.clock.now);
+                    let socket = self.front.socket(key);
+                    let added = self.poller.interests().add(socket, Token::Exchange(key).number(), Interest::Reads);
+                    added.expect("a new socket fits into the epoll set");
+                }
+                Ok(None) => return,
+                Err(error) => return self.accept_failed(&error),
+            }
+        }
+    }
+
+    /// A connection that broke before it was taken is nobody's concern; without descriptors left, accepting pauses:
+    /// the backlog keeps the others, and those who are connected notice nothing.
+    fn accept_failed(&mut self, error: &io::Error) {
+        if matches!(error.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) {
+            tracing::warn!(%error, "cannot accept connections, pausing for a second; raise the limit of open files");
+            self.accepts_again = Some(self.clock.now.after(ACCEPT_PAUSE));
+            self.listen_for(Interest::Nothing);
+        }
+    }
+
+    fn listen_for(&mut self, interest: Interest) {
+        if let Some(listener) = &self.listener {
+            let changed = self.poller.interests().change(listener.socket(), Token::Listener.number(), interest);
+            changed.expect("the listener is in the epoll set");
+        }
+    }
+
+    /// Does what an exchange asks for; `before` is what its socket was watched for until now.
+    fn carry_out(&mut self, key: ExchangeKey, before: http::Interest, step: Step) {
+        match step {
+            Step::Stay | Step::AwaitWritable => self.watch_exchange(key, before),
+            Step::Upgrade(adoption) => self.hand_over(*adoption),
+            Step::Publish(publication) if self.mesh.has_room(self.broker()) => {
+                self.watch_exchange(key, before);
+                self.mesh.send(self.broker(), Control::Publish(publication));
+            }
+            Step::Publish(_) => {
+                let step = self.front.published(key, Err(PublishError::Overloaded), self.clock.now);
+                self.carry_out(key, before, step);
+            }
+            Step::Gone => {}
+        }
+    }
+
+    fn watch_exchange(&mut self, key: ExchangeKey, before: http::Interest) {
+        let interest = self.front.interest(key);
+        if interest == before {
+            return;
+        }
+        let interest = match interest {
+            http::Interest::Readable => Interest::Reads,
+            http::Interest::Writable => Interest::Writes,
+            http::Interest::Nothing => Interest::Nothing,
+        };
+        let token = Token::Exchange(key).number();
+        let changed = self.poller.interests().change(self.front.socket(key), token, interest);
+        changed.expect("the socket is in the epoll set");
+    }
+
+    /// Brings an upgraded connection to the shard that owns its topic: the descriptor moves, the bytes read so far too.
+    fn hand_over(&mut self, adoption: Adoption) {
+        self.poller.interests().remove(&adoption.socket).expect("the socket is in the epoll set");
+        let owner = adoption.admission.placement.owner(self.mesh.id(), self.mesh.shards());
+        if owner == self.mesh.id() {
+            self.adopt(adoption);
+        } else {
+            self.mesh.send(owner, Control::Adopt(Box::new(adoption)));
+        }
+    }
+
+    fn adopt(&mut self, adoption: Adoption) {
+        let Adoption { socket, peer, response, unread, admission } = adoption;
+        let socket = TcpSocket::new(socket, self.poller.interests().clone());
+        self.shard.arrive(Arrival { socket, peer, admission, response, unread });
+    }
+
+    fn keep_time(&mut self, began: Instant) {
+        let now = Tick::at(began.duration_since(self.clock.started));
+        if now == self.clock.now {
+            return;
+        }
+        self.clock.now = now;
+        self.shard.tick(now);
+        self.front.tick(now, &mut self.expired);
+        self.expired.clear();
+        if self.accepts_again.is_some_and(|again| now >= again) {
+            self.accepts_again = None;
+            self.listen_for(Interest::Reads);
+        }
+        if now >= self.turns_shared {
+            self.turns_shared = now.after(TURNS_SHARED_EVERY);
+            self.metrics.share_turns(&mut self.turns);
+        }
+    }
+
+    fn tell_broker(&mut self) {
+        let broker = self.broker();
+        let outgoing = self.shard.outgoing();
+        for interest in outgoing.interests.drain(..) {
+            self.mesh.send(broker, Control::Interest(interest));
+        }
+        for publication in outgoing.publications.drain(..) {
+            self.mesh.send(broker, Control::Publish(publication));
+        }
+    }
+
+    fn drain(&mut self, window: Duration) {
+        self.listener = None;
+        self.front.drain();
+        self.shard.drain(window);
+        self.drain_ends = Some(self.clock.now.after(window).after(TICK));
+    }
+
+    fn is_drained(&self) -> bool {
+        let is_empty = self.shard.is_empty() && self.front.len() == 0;
+        self.drain_ends.is_some_and(|ends| is_empty || self.clock.now >= ends)
+    }
+
+    fn broker(&self) -> NodeId {
+        NodeId::broker(self.mesh.shards())
+    }
+}
+
+impl Turn {
+    fn or(self, other: Self) -> Self {
+        if self == Self::Busy { self } else { other }
+    }
+}
+
+/// Time passes on a sleeping shard too.
+async fn ring_every_tick(doorbell: Arc<Doorbell>) {
+    loop {
+        glommio::timer::sleep(TICK).await;
+        doorbell.ring();
+    }
+}

@@ -1,0 +1,61 @@
+//! A client's TCP socket, as the engine is handed it.
+
+use super::poller::{Interest, Interests};
+use super::token::Token;
+use crate::engine::connection::{ConnectionId, Socket, Watch};
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+/// A non-blocking stream and its place in the shard's epoll set.
+pub(super) struct TcpSocket {
+    stream: TcpStream,
+    interests: Interests,
+    token: u64,
+}
+
+impl TcpSocket {
+    pub(super) fn new(stream: TcpStream, interests: Interests) -> Self {
+        Self { stream, interests, token: 0 }
+    }
+}
+
+impl Socket for TcpSocket {
+    fn take_seat(&mut self, id: ConnectionId) {
+        self.token = Token::Connection(id).number();
+        let added = self.interests.add(&self.stream, self.token, Interest::Reads);
+        added.expect("a socket that is in no set fits into this one");
+    }
+
+    fn watch(&mut self, watch: Watch) {
+        let interest = match watch {
+            Watch::Reads => Interest::Reads,
+            Watch::ReadsAndWrites => Interest::ReadsAndWrites,
+        };
+        self.interests.change(&self.stream, self.token, interest).expect("the socket is in the set for as long as it lives");
+    }
+
+    fn finish(&mut self) {
+        // The other end may be gone already; then there is nobody to tell.
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+}
+
+impl Read for TcpSocket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for TcpSocket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.stream.write_vectored(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! What is decided before the first thread starts: addresses, the broker, and what to say about them.
+
+use super::listener::{self, Listener};
+use crate::brokers::embedded::Embedded;
+use crate::brokers::redis::{Redis, RedisSettings};
+use crate::config::{BrokerChoice, Config, LogFormat};
+use crate::engine::broker::Broker;
+use crate::metrics::Registry;
+use crate::protocols;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the start waits for a Redis on this machine to answer: a thousand times what it needs.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// Why the server did not start, in one sentence that names the cure.
+#[derive(Debug)]
+pub enum StartError {
+    /// The address for clients cannot be bound.
+    Listen(SocketAddr, io::Error),
+    /// The address of the embedded broker cannot be bound.
+    BrokerListen(SocketAddr, io::Error),
+    /// Signals cannot be received.
+    Signals(io::Error),
+    /// An executor did not start or ended early.
+    Executor(glommio::GlommioError<()>),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen(address, error) => {
+                let cure = "choose another with --listen or --port";
+                write!(formatter, "cannot listen on {address} for clients ({}): {cure}", plain(error))
+            }
+            Self::BrokerListen(address, error) => {
+                let cure = "choose another with --broker-listen, or point --redis-url at the Redis that is to be used";
+                write!(formatter, "cannot listen on {address} as broker ({}): {cure}", plain(error))
+            }
+            Self::Signals(error) => write!(formatter, "cannot receive signals: {error}"),
+            Self::Executor(error) => write!(formatter, "an executor failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+fn plain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program listens there".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// What the start has found and bound.
+pub(super) struct Plan {
+    pub(super) address: SocketAddr,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) broker: BrokerPlan,
+}
+
+/// Where events will come from.
+#[derive(Debug)]
+pub(super) enum BrokerPlan {
+    /// A Redis elsewhere.
+    Redis(RedisSettings),
+    /// This process, listening here.
+    Embedded(TcpListener, SocketAddr),
+}
+
+/// Binds what is to be bound and looks for a Redis where none is named.
+pub(super) fn plan(config: &Config) -> Result<Plan, StartError> {
+    let broker = match config.broker {
+        BrokerChoice::Redis => BrokerPlan::Redis(redis_settings(config)),
+        BrokerChoice::Undecided if redis_answers(&config.redis.host, config.redis.port) => {
+            BrokerPlan::Redis(redis_settings(config))
+        }
+        BrokerChoice::Embedded | BrokerChoice::Undecided => embedded(config.broker_listen)?,
+    };
+    let bound = listener::bind(config.listen, config.cores.len());
+    let (address, listeners) = bound.map_err(|error| StartError::Listen(config.listen, error))?;
+    Ok(Plan { address, listeners, broker })
+}
+
+fn embedded(address: SocketAddr) -> Result<BrokerPlan, StartError> {
+    let listener = TcpListener::bind(address).map_err(|error| StartError::BrokerListen(address, error))?;
+    let address = listener.local_addr().map_err(|error| StartError::BrokerListen(address, error))?;
+    Ok(BrokerPlan::Embedded(listener, address))
+}
+
+fn redis_settings(config: &Config) -> RedisSettings {
+    RedisSettings {
+        host: config.redis.host.clone(),
+        port: config.redis.port,
+        username: config.redis.username.clone(),
+        password: config.redis.password.as_ref().map(|password| password.expose().to_owned()),
+    }
+}
+
+/// Whether something that speaks RESP answers there: any reply counts, a demand for a password too.
+fn redis_answers(host: &str, port: u16) -> bool {
+    let Ok(addresses) = (host, port).to_socket_addrs() else { return false };
+    addresses.into_iter().any(|address| {
+        let answer = || -> io::Result<u8> {
+            let mut stream = TcpStream::connect_timeout(&address, PROBE_TIMEOUT)?;
+            stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
+            stream.write_all(b"*1\r\n$4\r\nPING\r\n")?;
+            let mut first = [0];
+            stream.read_exact(&mut first)?;
+            Ok(first[0])
+        };
+        matches!(answer(), Ok(b'+' | b'-'))
+    })
+}
+
+impl BrokerPlan {
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Redis(_) => "redis",
+            Self::Embedded(..) => "embedded",
+        }
+    }
+
+    pub(super) fn into_source(self, config: &Config, registry: &Registry) -> Box<dyn Broker + Send> {
+        let status = Arc::clone(&registry.broker);
+        let event_bytes_max = config.limits.event_bytes_max;
+        match self {
+            Self::Redis(settings) => {
+                let patterns = protocols::patterns(&super::protocol_settings(config));
+                Box::new(Redis::new(settings, patterns, event_bytes_max, status))
+            }
+            Self::Embedded(listener, _) => {
+                Box::new(Embedded::new(listener, event_bytes_max, config.limits.outbound_bytes_max, status))
+            }
+        }
+    }
+}
+
+/// Says in a few lines what runs, what bounds it, and what to type next.
+pub(super) fn announce(config: &Config, plan: &Plan) {
+    match config.log.format {
+        LogFormat::Text => println!("{}", lines(config, plan).join("\n")),
+        LogFormat::Json => {
+            for line in lines(config, plan) {
+                tracing::info!("{}", line.trim());
+            }
+        }
+    }
+}
+
+fn lines(config: &Config, plan: &Plan) -> Vec<String> {
+    let address = plan.address;
+    let cores: Vec<String> = config.cores.iter().map(ToString::to_string).collect();
+    let (broker, publish) = match &plan.broker {
+        BrokerPlan::Redis(redis) => {
+            (format!("Redis at {}:{}", redis.host, redis.port), format!("redis-cli -h {} -p {}", redis.host, redis.port))
+        }
+        BrokerPlan::Embedded(_, at) => {
+            (format!("embedded, speaks RESP on {at}"), format!("redis-cli -h {} -p {}", at.ip(), at.port()))
+        }
+    };
+    let origins = match config.allowed_origins.listed() {
+        None => "pages of any origin may connect (--allowed-origins limits them)".to_owned(),
+        Some(origins) => format!("pages of {} may connect", origins.join(", ")),
+    };
+    vec![
+        format!("fanout {} on http://{address}", env!("CARGO_PKG_VERSION")),
+        format!("  shards   {} on cores {}", cores.len(), cores.join(", ")),
+        format!("  broker   {broker}"),
+        format!("  limits   {}", config.memory_bill()),
+        format!("  origins  {origins}"),
+        format!("  listen   websocat 'ws://{address}/ws?username=alice'"),
+        format!("  publish  {publish} PUBLISH {}alice '{{\"type\":\"test\"}}'", config.workflow_prefix),
+    ]
+}

@@ -1,0 +1,62 @@
+//! What a ready socket belongs to, as the number that epoll keeps for it.
+
+use crate::engine::connection::ConnectionId;
+use crate::http::ExchangeKey;
+use slotmap::{Key, KeyData};
+
+/// The owner of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// The shard's listening socket.
+    Listener,
+    /// An HTTP connection.
+    Exchange(ExchangeKey),
+    /// A WebSocket connection.
+    Connection(ConnectionId),
+}
+
+/// Set for WebSocket connections. Keys use the 32 bits below and a count of reuses above; the highest bit of that
+/// count is reached after two thousand million reuses of one place.
+const CONNECTION_BIT: u64 = 1 << 63;
+
+/// No key: the count of reuses is never 0.
+const LISTENER: u64 = 0;
+
+impl Token {
+    pub(super) fn number(self) -> u64 {
+        match self {
+            Self::Listener => LISTENER,
+            Self::Exchange(key) => key.data().as_ffi() & !CONNECTION_BIT,
+            Self::Connection(id) => id.data().as_ffi() | CONNECTION_BIT,
+        }
+    }
+
+    pub(super) fn of_number(number: u64) -> Self {
+        let key = KeyData::from_ffi(number & !CONNECTION_BIT);
+        match number {
+            LISTENER => Self::Listener,
+            _ if number & CONNECTION_BIT != 0 => Self::Connection(key.into()),
+            _ => Self::Exchange(key.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slotmap::SlotMap;
+
+    #[test]
+    fn a_token_is_read_back_as_it_was_written() {
+        let mut connections = SlotMap::<ConnectionId, ()>::with_key();
+        let mut exchanges = SlotMap::<ExchangeKey, ()>::with_key();
+        assert_eq!(Token::of_number(Token::Listener.number()), Token::Listener);
+        for _ in 0..100 {
+            let (id, key) = (connections.insert(()), exchanges.insert(()));
+            for token in [Token::Connection(id), Token::Exchange(key)] {
+                assert_eq!(Token::of_number(token.number()), token);
+            }
+            connections.remove(id);
+        }
+    }
+}

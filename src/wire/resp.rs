@@ -1,0 +1,70 @@
+//! RESP, the language of Redis: what a subscriber hears, what a publisher asks, what a server answers, how patterns match.
+//!
+//! Rules: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
+
+pub mod command;
+pub mod glob;
+pub mod push;
+pub mod reply;
+pub mod request;
+
+/// Longest line either side may send before its `\r\n`: an error, a count, a length, an inline command.
+/// Redis' own limit (`PROTO_INLINE_MAX_SIZE`).
+pub const LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Where a whole line ends: the position of its `\r`, if `\r\n` has arrived. Bytes before `from` are known to hold none.
+fn line_end(buffer: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        at += buffer.get(at..)?.iter().position(|&byte| byte == b'\r')?;
+        match buffer.get(at + 1) {
+            Some(b'\n') => return Some(at),
+            Some(_) => at += 1,
+            None => return None,
+        }
+    }
+}
+
+/// A number as Redis writes and accepts it: an optional minus, no plus, no leading zeroes, no spaces.
+fn integer(digits: &[u8]) -> Option<i64> {
+    let unsigned = digits.strip_prefix(b"-").unwrap_or(digits);
+    let is_plain = unsigned.iter().all(u8::is_ascii_digit) && (unsigned.len() == 1 || !unsigned.starts_with(b"0"));
+    if !is_plain || digits == b"-0" {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_as_strict_as_those_of_redis() {
+        let good: [(&[u8], i64); 5] =
+            [(b"0", 0), (b"-1", -1), (b"42", 42), (b"9223372036854775807", i64::MAX), (b"1000000", 1_000_000)];
+        for (digits, number) in good {
+            assert_eq!(integer(digits), Some(number));
+        }
+        for digits in ["", "-", "-0", "+1", " 1", "1 ", "01", "1x", "9223372036854775808", "1\n", "0x10", "é"] {
+            assert_eq!(integer(digits.as_bytes()), None, "{digits:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_ends_where_both_bytes_stand() {
+        let table: [(&[u8], Option<usize>); 6] = [
+            (b"", None),
+            (b"abc", None),
+            (b"abc\r", None),
+            (b"abc\r\n", Some(3)),
+            (b"a\rb\r\n", Some(3)),
+            (b"a\nb", None),
+        ];
+        for (buffer, end) in table {
+            assert_eq!(line_end(buffer, 0), end, "{buffer:?}");
+        }
+        assert_eq!(line_end(b"a\r\nb\r\n", 3), Some(4));
+        assert_eq!(line_end(b"a", 7), None);
+    }
+}
