@@ -58,7 +58,7 @@ enum Awaiting {
 #[derive(Debug)]
 pub struct Outbound {
     queue: Queue,
-    /// A ping or pong: passes everything but a frame that is partly out.
+    /// A ping or pong for a late client: passes everything but a frame that is partly out.
     urgent: Option<Frame>,
     unsent_bytes: usize,
     /// Bytes of the first frame that the kernel has taken already.
@@ -119,11 +119,14 @@ impl Outbound {
         self.touch()
     }
 
-    /// Puts a ping or pong in front of everything that waits; the latest one replaces one that is not out yet
-    /// (RFC 6455 §5.5.3 asks for the answer to the most recent ping only).
-    pub fn send_urgently(&mut self, control: Frame) -> Offer {
-        self.urgent = Some(control);
-        self.touch()
+    /// Sends a ping or pong with this turn. For a late client it passes everything that waits, and only the latest one
+    /// is kept: an answer to the most recent ping is enough (RFC 6455 §5.5.3).
+    pub fn send_urgently(&mut self, control: Frame, workbench: &mut Workbench) -> Offer {
+        if self.is_late() {
+            self.urgent = Some(control);
+            return Offer::Queued;
+        }
+        self.send_last(control, workbench)
     }
 
     /// Puts the answer to the upgrade request in front of all frames. Call it first, once.
@@ -447,8 +450,8 @@ mod tests {
         let mut socket = Trickle { room: [2].into(), taken: Vec::new() };
         outbound.flush(&mut socket, &mut workbench).expect("no failure");
         assert!(outbound.is_late());
-        outbound.send_urgently(frame(b"<old>"));
-        outbound.send_urgently(frame(b"<pong>"));
+        outbound.send_urgently(frame(b"<old>"), &mut workbench);
+        outbound.send_urgently(frame(b"<pong>"), &mut workbench);
         outbound.flush(&mut socket, &mut workbench).expect("no failure");
         assert_eq!(socket.taken, b"first<pong>second");
     }

@@ -275,7 +275,7 @@ impl<S: Socket> Shard<S> {
             Event::Text(text) => self.hear(id, ClientMessage::Text(text)),
             Event::Binary(bytes) => self.hear(id, ClientMessage::Binary(bytes)),
             Event::Ping(payload) => {
-                let offer = self.connections[id].outbound.send_urgently(Frame::new(frame::pong(payload)));
+                let offer = self.connections[id].outbound.send_urgently(Frame::new(frame::pong(payload)), &mut self.workbench);
                 self.note(id, offer);
             }
             Event::Pong(_) | Event::Close(_) => {}
@@ -542,7 +542,7 @@ impl<S: Socket> Shard<S> {
         match beat {
             Beat::Wait => {}
             Beat::Ping => {
-                let offer = connection.outbound.send_urgently(Frame::new(frame::ping()));
+                let offer = connection.outbound.send_urgently(Frame::new(frame::ping()), &mut self.workbench);
                 self.note(id, offer);
             }
             Beat::Silent => self.close(id, Close::SILENT.code, Close::SILENT.reason),
