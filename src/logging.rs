@@ -12,7 +12,6 @@ const LINES_WAITING_MAX: usize = 128_000;
 /// Starts the log; what is still waiting is written when the guard is dropped.
 ///
 /// A thread of its own writes, started before any executor because threads inherit the core of their starter.
-#[must_use]
 pub fn start(log: &Log) -> WorkerGuard {
     let builder = NonBlockingBuilder::default().buffered_lines_limit(LINES_WAITING_MAX).lossy(true);
     let (writer, guard) = builder.thread_name("log").finish(io::stderr());

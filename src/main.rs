@@ -24,13 +24,13 @@ fn main() -> ExitCode {
 fn serve(host: &Host, config: &Config) -> ExitCode {
     let _log = logging::start(&config.log);
     logging::end_the_process_on_panic();
-    let outcome = match host.refuse(config) {
-        Some(refusal) => Err(refusal),
-        None => {
+    let outcome = host.refuse(config).map_or_else(
+        || {
             host.grow_descriptor_table();
             server::serve(config).map_err(|error| error.to_string())
-        }
-    };
+        },
+        Err,
+    );
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {

@@ -111,7 +111,8 @@ impl Close {
     /// The client sent more messages per second than it may.
     pub const TOO_FAST: Self = Self { code: CloseCode::Policy, reason: "too many messages per second" };
     /// The outbound queue is full.
-    pub const SLOW: Self = Self { code: CloseCode::SlowConsumer, reason: "slow consumer: events wait faster than they are read" };
+    pub const SLOW: Self =
+        Self { code: CloseCode::SlowConsumer, reason: "slow consumer: events wait faster than they are read" };
     /// The server drains.
     pub const RESTART: Self = Self { code: CloseCode::Restart, reason: "server restarts, reconnect" };
 }

@@ -7,8 +7,8 @@
 //!      └────── control ───────┴── main (signals)
 //! ```
 //!
-//! Invariants: a control message is never dropped and keeps its order; a message is either in a ring or was refused to
-//! its sender, who counts it; nobody waits inside a send. This file is the only place where cores share memory, apart
+//! Invariants: nothing that was sent is dropped, and each lane keeps its order; what finds a lane full waits with its
+//! sender, who stops taking in more until it is gone; nobody waits inside a send. This file is the only place where cores share memory, apart
 //! from the counters in `metrics`.
 
 use super::message::Message;
@@ -187,14 +187,18 @@ impl Doorbell {
     }
 }
 
+/// The sending end of one ring. What finds it full waits here, in order.
+struct Lane<T> {
+    ring: Producer<T>,
+    waiting: VecDeque<T>,
+}
+
 /// The sending ends towards one other node.
 struct Outlet {
-    control: Producer<Control>,
-    /// Controls that found the ring full, in order.
-    waiting: VecDeque<Control>,
-    deliveries: Option<Producer<Delivery>>,
+    control: Lane<Control>,
+    deliveries: Option<Lane<Delivery>>,
     doorbell: Arc<Doorbell>,
-    /// Messages were put down since the bell last rang.
+    /// Something was put down since the bell last rang.
     unannounced: bool,
 }
 
@@ -236,8 +240,8 @@ pub fn build(shards: usize) -> Vec<MeshNode> {
             let has_deliveries = from == broker.index() && to < shards;
             let (outgoing, incoming) = has_deliveries.then(|| RingBuffer::new(MESSAGES_PER_LANE)).unzip();
             let doorbell = Arc::clone(&doorbells[to]);
-            let waiting = VecDeque::new();
-            nodes[from].outlets.push(Outlet { control, waiting, deliveries: outgoing, doorbell, unannounced: false });
+            let (control, deliveries) = (Lane::new(control), outgoing.map(Lane::new));
+            nodes[from].outlets.push(Outlet { control, deliveries, doorbell, unannounced: false });
             nodes[to].intakes.push(Intake { node: NodeId::shard(from), control: controls, deliveries: incoming });
         }
     }
@@ -260,44 +264,44 @@ impl MeshNode {
         &self.doorbell
     }
 
-    /// Sends a control message; where the lane is full it waits here, in order, for [`MeshNode::resend`].
+    /// Sends a control message and rings. Where the lane is full it waits here, in order, for [`MeshNode::resend`].
     pub fn send(&mut self, to: NodeId, control: Control) {
         let outlet = &mut self.outlets[to.index()];
-        outlet.waiting.push_back(control);
-        outlet.push_waiting();
+        outlet.control.send(control);
+        outlet.doorbell.ring();
     }
 
     /// Whether a control message sent now would arrive without waiting.
     pub fn has_room(&self, to: NodeId) -> bool {
-        let outlet = &self.outlets[to.index()];
-        outlet.waiting.is_empty() && outlet.control.slots() > 0
+        self.outlets[to.index()].control.has_room()
     }
 
-    /// Moves what waits into the lanes; says whether nothing waits any more.
-    pub fn resend(&mut self) -> bool {
-        let mut done = true;
-        for outlet in self.outlets.iter_mut().filter(|outlet| !outlet.waiting.is_empty()) {
-            outlet.push_waiting();
-            done &= outlet.waiting.is_empty();
-        }
-        done
-    }
-
-    /// Puts a message into a shard's lane, or gives it back if the lane is full. Does not ring: see [`MeshNode::announce`].
-    pub fn deliver(&mut self, to: NodeId, delivery: Delivery) -> Result<(), Delivery> {
+    /// Puts a delivery into a shard's lane without ringing: see [`MeshNode::announce`]. Where the lane is full it waits
+    /// here; the broker reads nothing more until [`MeshNode::resend`] has moved it, so what waits is one batch at most.
+    pub fn deliver(&mut self, to: NodeId, delivery: Delivery) {
         let outlet = &mut self.outlets[to.index()];
-        let lane = outlet.deliveries.as_mut().expect("only the broker delivers, and only to shards");
-        lane.push(delivery).map_err(|rtrb::PushError::Full(delivery)| delivery)?;
+        outlet.deliveries.as_mut().expect("only the broker delivers, and only to shards").send(delivery);
         outlet.unannounced = true;
-        Ok(())
     }
 
-    /// Rings at every shard that got messages since the last call: once per batch, not per message.
+    /// Rings at every shard that got deliveries since the last call: once per batch, not per message.
     pub fn announce(&mut self) {
         for outlet in self.outlets.iter_mut().filter(|outlet| outlet.unannounced) {
             outlet.unannounced = false;
             outlet.doorbell.ring();
         }
+    }
+
+    /// Moves what waits into the lanes and rings; says whether nothing waits any more.
+    pub fn resend(&mut self) -> bool {
+        let mut done = true;
+        for outlet in self.outlets.iter_mut().filter(|outlet| outlet.is_waiting()) {
+            outlet.control.resend();
+            outlet.deliveries.iter_mut().for_each(Lane::resend);
+            outlet.doorbell.ring();
+            done &= !outlet.is_waiting();
+        }
+        done
     }
 
     /// The next control message of any node, and who sent it.
@@ -313,24 +317,41 @@ impl MeshNode {
 
     /// Whether anything was sent to this node that it has not received.
     pub fn has_mail(&self) -> bool {
-        self.intakes.iter().any(|intake| {
-            !intake.control.is_empty() || intake.deliveries.as_ref().is_some_and(|lane| !lane.is_empty())
-        })
+        self.intakes
+            .iter()
+            .any(|intake| !intake.control.is_empty() || intake.deliveries.as_ref().is_some_and(|lane| !lane.is_empty()))
+    }
+}
+
+impl<T> Lane<T> {
+    fn new(ring: Producer<T>) -> Self {
+        Self { ring, waiting: VecDeque::new() }
+    }
+
+    fn send(&mut self, item: T) {
+        if !self.waiting.is_empty() {
+            self.waiting.push_back(item);
+        } else if let Err(rtrb::PushError::Full(item)) = self.ring.push(item) {
+            self.waiting.push_back(item);
+        }
+    }
+
+    fn resend(&mut self) {
+        while let Some(item) = self.waiting.pop_front() {
+            if let Err(rtrb::PushError::Full(item)) = self.ring.push(item) {
+                self.waiting.push_front(item);
+                return;
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.waiting.is_empty() && self.ring.slots() > 0
     }
 }
 
 impl Outlet {
-    fn push_waiting(&mut self) {
-        let mut sent = false;
-        while let Some(control) = self.waiting.pop_front() {
-            if let Err(rtrb::PushError::Full(control)) = self.control.push(control) {
-                self.waiting.push_front(control);
-                break;
-            }
-            sent = true;
-        }
-        if sent {
-            self.doorbell.ring();
-        }
+    fn is_waiting(&self) -> bool {
+        !self.control.waiting.is_empty() || self.deliveries.as_ref().is_some_and(|lane| !lane.waiting.is_empty())
     }
 }

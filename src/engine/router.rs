@@ -10,7 +10,6 @@ use glommio::channels::local_channel::{LocalReceiver, LocalSender, new_bounded};
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,8 +35,6 @@ pub struct Router {
 struct State {
     mesh: MeshNode,
     interests: HashTable<Interest>,
-    /// What found its lane full, by shard. Bounded by one batch of the broker: see [`Router::settle`].
-    held: Vec<VecDeque<Delivery>>,
     publications: LocalSender<Publication>,
     drained: usize,
 }
@@ -52,8 +49,7 @@ impl Router {
     /// A router on the broker's end of the mesh, and the publications that arrive there.
     pub fn new(mesh: MeshNode, hasher: TopicHasher, metrics: Arc<NodeMetrics>) -> (Self, Publications) {
         let (publications, waiting) = new_bounded(PUBLICATIONS_WAITING_MAX);
-        let held = (0..mesh.shards()).map(|_| VecDeque::new()).collect();
-        let state = State { mesh, interests: HashTable::new(), held, publications, drained: 0 };
+        let state = State { mesh, interests: HashTable::new(), publications, drained: 0 };
         (Self { state: RefCell::new(state), metrics, hasher }, waiting)
     }
 
@@ -75,8 +71,7 @@ impl Router {
                 }
             }
         }
-        state.mesh.resend();
-        state.push_held();
+        state.mesh.announce();
     }
 
     /// Sends a message to every shard that follows its topic; returns how many connections there are.
@@ -95,7 +90,7 @@ impl Router {
     /// While a shard is behind, the broker reads nothing: the publisher's socket is the queue. Shards never wait for
     /// clients, so a lane is only full while its core is busy.
     pub async fn settle(&self) {
-        while !self.push_held() {
+        while !self.resend() {
             glommio::timer::sleep(Duration::from_micros(100)).await;
             self.take_control();
         }
@@ -129,7 +124,7 @@ impl Router {
             if self.is_drained() {
                 return;
             }
-            if !self.state.borrow_mut().mesh.resend() {
+            if !self.resend() {
                 glommio::timer::sleep(Duration::from_micros(100)).await;
                 continue;
             }
@@ -142,9 +137,11 @@ impl Router {
         state.drained == state.mesh.shards()
     }
 
-    /// Moves what was held back into the lanes and rings; says whether nothing is held any more.
-    pub(crate) fn push_held(&self) -> bool {
-        self.state.borrow_mut().push_held()
+    /// Rings for what was routed and moves what waits into the lanes; says whether nothing waits any more.
+    pub(crate) fn resend(&self) -> bool {
+        let mesh = &mut self.state.borrow_mut().mesh;
+        mesh.announce();
+        mesh.resend()
     }
 }
 
@@ -154,12 +151,15 @@ impl State {
     }
 
     fn route(&mut self, message: Message) -> u64 {
-        let Some(interest) = self.interests.find(message.topic.hash(), |interest| interest.topic == message.topic) else {
+        let Some(interest) = self.interests.find(message.topic.hash(), |interest| interest.topic == message.topic)
+        else {
             return 0;
         };
-        for &(shard, _) in &interest.followers {
-            send(&mut self.mesh, &mut self.held, shard, Delivery::Message(message.clone()));
+        let (&(last, _), others) = interest.followers.split_last().expect("an interest has followers");
+        for &(shard, _) in others {
+            self.mesh.deliver(shard, Delivery::Message(message.clone()));
         }
+        self.mesh.deliver(last, Delivery::Message(message));
         interest.total()
     }
 
@@ -176,23 +176,8 @@ impl State {
             entry.remove();
         }
         if let Some(ticket) = ticket {
-            send(&mut self.mesh, &mut self.held, shard, Delivery::Listening(ticket));
+            self.mesh.deliver(shard, Delivery::Listening(ticket));
         }
-    }
-
-    fn push_held(&mut self) -> bool {
-        let mut done = true;
-        for (shard, held) in self.held.iter_mut().enumerate() {
-            while let Some(delivery) = held.pop_front() {
-                if let Err(delivery) = self.mesh.deliver(NodeId::shard(shard), delivery) {
-                    held.push_front(delivery);
-                    done = false;
-                    break;
-                }
-            }
-        }
-        self.mesh.announce();
-        done
     }
 
     fn queue(&mut self, publication: Publication) {
@@ -203,16 +188,6 @@ impl State {
         if let Some(ticket) = ticket {
             self.mesh.send(ticket.node, Control::Published { ticket, outcome: Err(PublishError::Overloaded) });
         }
-    }
-}
-
-/// Puts a delivery behind what is held for its shard, or into the lane where nothing is.
-fn send(mesh: &mut MeshNode, held: &mut [VecDeque<Delivery>], shard: NodeId, delivery: Delivery) {
-    let held = &mut held[shard.index()];
-    if !held.is_empty() {
-        held.push_back(delivery);
-    } else if let Err(delivery) = mesh.deliver(shard, delivery) {
-        held.push_back(delivery);
     }
 }
 

@@ -2,9 +2,7 @@
 
 use crate::engine::close::CloseCode;
 use crate::engine::placement::Placement;
-use crate::engine::protocol::{
-    Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat,
-};
+use crate::engine::protocol::{Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat};
 use crate::engine::topic::{Topic, TopicHasher};
 use crate::http::{Family, Refusal, Request};
 use crate::wire::frame;
@@ -123,7 +121,12 @@ impl Protocol for Workflow {
     }
 
     fn closed(&self, seat: &Seat<'_>, code: CloseCode) {
-        tracing::info!(username = self.username(seat), remaining = seat.followers, code = code.number(), "disconnected");
+        tracing::info!(
+            username = self.username(seat),
+            remaining = seat.followers,
+            code = code.number(),
+            "disconnected"
+        );
     }
 }
 

@@ -228,7 +228,10 @@ impl Core {
     /// A connection that broke before it was taken is nobody's concern; without descriptors left, accepting pauses:
     /// the backlog keeps the others, and those who are connected notice nothing.
     fn accept_failed(&mut self, error: &io::Error) {
-        if matches!(error.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) {
+        if matches!(
+            error.raw_os_error().map(Errno::from_raw_os_error),
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+        ) {
             tracing::warn!(%error, "cannot accept connections, pausing for a second; raise the limit of open files");
             self.accepts_again = Some(self.clock.now.after(ACCEPT_PAUSE));
             self.listen_for(Interest::Nothing);
@@ -329,7 +332,7 @@ impl Core {
     }
 
     fn is_drained(&self) -> bool {
-        let is_empty = self.shard.is_empty() && self.front.len() == 0;
+        let is_empty = self.shard.is_empty() && self.front.is_empty();
         self.drain_ends.is_some_and(|ends| is_empty || self.clock.now >= ends)
     }
 

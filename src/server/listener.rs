@@ -71,8 +71,7 @@ impl Listener {
                 let peer = SocketAddr::try_from(peer).map_err(|_| io::ErrorKind::Unsupported)?;
                 Ok(Some((TcpStream::from(socket), peer)))
             }
-            Ok((_, None)) => Ok(None),
-            Err(rustix::io::Errno::AGAIN) => Ok(None),
+            Ok((_, None)) | Err(rustix::io::Errno::AGAIN) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

@@ -165,10 +165,7 @@ fn limits(config: &Config) -> Limits {
         outbound_bytes_max: config.limits.outbound_bytes_max,
         client_message_bytes_max: config.limits.client_message_bytes_max,
         client_messages_per_second: config.limits.client_messages_per_second,
-        rhythm: Rhythm {
-            ping_interval: config.heartbeat.ping_interval,
-            pong_timeout: config.heartbeat.pong_timeout,
-        },
+        rhythm: Rhythm { ping_interval: config.heartbeat.ping_interval, pong_timeout: config.heartbeat.pong_timeout },
     }
 }
 

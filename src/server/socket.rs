@@ -31,7 +31,9 @@ impl Socket for TcpSocket {
             Watch::Reads => Interest::Reads,
             Watch::ReadsAndWrites => Interest::ReadsAndWrites,
         };
-        self.interests.change(&self.stream, self.token, interest).expect("the socket is in the set for as long as it lives");
+        self.interests
+            .change(&self.stream, self.token, interest)
+            .expect("the socket is in the set for as long as it lives");
     }
 
     fn finish(&mut self) {

@@ -157,9 +157,10 @@ fn lines(config: &Config, plan: &Plan) -> Vec<String> {
     let address = plan.address;
     let cores: Vec<String> = config.cores.iter().map(ToString::to_string).collect();
     let (broker, publish) = match &plan.broker {
-        BrokerPlan::Redis(redis) => {
-            (format!("Redis at {}:{}", redis.host, redis.port), format!("redis-cli -h {} -p {}", redis.host, redis.port))
-        }
+        BrokerPlan::Redis(redis) => (
+            format!("Redis at {}:{}", redis.host, redis.port),
+            format!("redis-cli -h {} -p {}", redis.host, redis.port),
+        ),
         BrokerPlan::Embedded(_, at) => {
             (format!("embedded, speaks RESP on {at}"), format!("redis-cli -h {} -p {}", at.ip(), at.port()))
         }

@@ -1,6 +1,6 @@
 //! The shadow model: what was published, what a client was told, and whether both agree.
 
-use super::socket::Wire;
+use super::socket::{Wire, WireState};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -76,7 +76,7 @@ impl Client {
         let run = &published[start..(start + heard.events.len()).min(published.len())];
         let (heard_names, run_names) = (names(&heard.events), names(run));
         assert!(heard.events == run, "{context}: out of order, doubled or lost: {heard_names:?} for {run_names:?}");
-        let has_ended = self.has_left || heard.close.is_some() || self.wire.borrow().is_dropped;
+        let has_ended = self.has_left || heard.close.is_some() || self.wire.borrow().state == WireState::Dropped;
         if !has_ended {
             let end = start + heard.events.len();
             assert_eq!(end, published.len(), "{context}: the end is missing");

@@ -17,9 +17,20 @@ pub(super) struct Wire {
     pub(super) to_server: VecDeque<u8>,
     pub(super) watches_room: bool,
     pub(super) seat: Option<ConnectionId>,
-    pub(super) is_broken: bool,
-    pub(super) is_finished: bool,
-    pub(super) is_dropped: bool,
+    pub(super) state: WireState,
+}
+
+/// Whether both ends still hold the wire. The states follow each other in this order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum WireState {
+    #[default]
+    Whole,
+    /// The server sends nothing more.
+    Finished,
+    /// The client is gone; the server has yet to notice.
+    Broken,
+    /// The server has let go of its end.
+    Dropped,
 }
 
 /// The server's end.
@@ -35,14 +46,15 @@ impl Socket for PretendSocket {
     }
 
     fn finish(&mut self) {
-        self.0.borrow_mut().is_finished = true;
+        let mut wire = self.0.borrow_mut();
+        wire.state = wire.state.max(WireState::Finished);
     }
 }
 
 impl Read for PretendSocket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut wire = self.0.borrow_mut();
-        if wire.is_broken {
+        if wire.state >= WireState::Broken {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         if wire.to_server.is_empty() {
@@ -59,8 +71,8 @@ impl Read for PretendSocket {
 impl Write for PretendSocket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut wire = self.0.borrow_mut();
-        assert!(!wire.is_finished, "nothing is sent behind the end of the stream");
-        if wire.is_broken {
+        assert_ne!(wire.state, WireState::Finished, "nothing is sent behind the end of the stream");
+        if wire.state >= WireState::Broken {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         let count = wire.room.unwrap_or(usize::MAX).min(bytes.len());
@@ -79,6 +91,6 @@ impl Write for PretendSocket {
 
 impl Drop for PretendSocket {
     fn drop(&mut self) {
-        self.0.borrow_mut().is_dropped = true;
+        self.0.borrow_mut().state = WireState::Dropped;
     }
 }

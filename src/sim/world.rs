@@ -1,7 +1,7 @@
 //! Everything that exists in a simulation and everything that may happen in it.
 
 use super::model::{Client, WELCOME};
-use super::socket::{PretendSocket, Wire};
+use super::socket::{PretendSocket, Wire, WireState};
 use crate::engine::close::CloseCode;
 use crate::engine::heartbeat::Rhythm;
 use crate::engine::mesh::{self, Control, Delivery, MeshNode, NodeId};
@@ -108,7 +108,7 @@ impl World {
         }
         for _ in 0..ROUNDS_TO_REST {
             self.router.take_control();
-            while !self.router.push_held() {
+            while !self.router.resend() {
                 self.turn_all();
             }
             self.turn_all();
@@ -147,7 +147,7 @@ impl World {
             self.published[topic].push(event);
             self.router.route(message);
         }
-        self.router.push_held();
+        self.router.resend();
     }
 
     fn turn_all(&mut self) {
@@ -193,12 +193,12 @@ impl World {
         let mut scratch = [0; 512];
         for client in &self.clients {
             let Some(id) = client.wire.borrow().seat else { continue };
-            if client.owner != shard || client.wire.borrow().is_dropped {
+            if client.owner != shard || client.wire.borrow().state == WireState::Dropped {
                 continue;
             }
             let (has_bytes, has_room) = {
                 let wire = client.wire.borrow();
-                let is_readable = !wire.to_server.is_empty() || wire.is_broken;
+                let is_readable = !wire.to_server.is_empty() || wire.state == WireState::Broken;
                 (is_readable, wire.watches_room && wire.room != Some(0))
             };
             let shard = &mut self.shards[shard].shard;
@@ -235,7 +235,9 @@ impl World {
         let client = &mut self.clients[client];
         client.has_left |= breaks;
         let mut wire = client.wire.borrow_mut();
-        wire.is_broken |= breaks;
+        if breaks {
+            wire.state = wire.state.max(WireState::Broken);
+        }
         wire.room = room;
     }
 

@@ -1,0 +1,130 @@
+//! How connections end: answered, closed, silent, drained or broken.
+
+use super::Shard;
+use crate::engine::close::{Close, CloseCode};
+use crate::engine::connection::{ConnectionId, Phase, Socket};
+use crate::engine::frame::Frame;
+use crate::engine::heartbeat::Beat;
+use crate::engine::protocol::{Notice, Seat};
+use crate::metrics::Drop;
+use crate::wire::frame;
+use bytes::Bytes;
+use std::mem;
+use std::time::Duration;
+
+/// How long a client gets to end its side after a close: as long as a slow mobile round trip, shorter than a drain.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Time between two closes of a drain: 20 000 clients in 2.5 s, slow enough that the instances they go to are not hit
+/// by all of them at once.
+const DRAIN_INTERVAL: Duration = Duration::from_micros(125);
+
+impl<S: Socket> Shard<S> {
+    /// Begins to close every connection with 1012, spread over at most `window`; what is left then is dropped.
+    pub fn drain(&mut self, window: Duration) {
+        let connections = u32::try_from(self.connections.len()).expect("a process has fewer than 2^32 sockets");
+        let spread = DRAIN_INTERVAL.saturating_mul(connections).min(window / 2);
+        let reconnect_after_ms = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX);
+        self.notify(&Notice::Draining { reconnect_after_ms });
+        self.drain_ends = Some(self.now.after(window));
+        for id in self.connections.keys() {
+            self.timers.insert(self.now.after(spread.mul_f64(fastrand::f64())), id);
+            self.timers.insert(self.now.after(window), id);
+        }
+    }
+
+    /// The client wants to end: its close is answered with the same code (RFC 6455 §5.5.1).
+    pub(super) fn answer_close(&mut self, id: ConnectionId, code: Option<u16>) {
+        self.part(id, code.map_or(CloseCode::NoStatus, CloseCode::of_number));
+        self.discard(id, Drop::ConnectionClosed);
+        self.say_goodbye(id, frame::close(code, ""));
+    }
+
+    /// Ends a connection behind what it is still to get.
+    pub(super) fn close(&mut self, id: ConnectionId, code: CloseCode, reason: &str) {
+        if self.connections.get(id).is_some_and(|connection| connection.phase == Phase::Open) {
+            self.part(id, code);
+            self.say_goodbye(id, frame::close(Some(code.number()), reason));
+        }
+    }
+
+    /// Ends a connection instead of what it is still to get.
+    pub(super) fn close_at_once(&mut self, id: ConnectionId, close: Close) {
+        if self.connections.get(id).is_some_and(|connection| connection.phase == Phase::Open) {
+            self.discard(id, Drop::SlowConsumer);
+            self.close(id, close.code, close.reason);
+        }
+    }
+
+    pub(super) fn say_goodbye(&mut self, id: ConnectionId, close_frame: Bytes) {
+        let until = self.now.after(LINGER);
+        self.connections[id].phase = Phase::Closing { until };
+        self.send_last(id, Frame::new(close_frame));
+        self.timers.insert(until, id);
+    }
+
+    pub(super) fn discard(&mut self, id: ConnectionId, reason: Drop) {
+        let discarded = self.connections[id].outbound.discard(&mut self.workbench);
+        self.metrics.dropped(reason).add(discarded);
+    }
+
+    /// The connection stops being one that counts: it follows nothing any more.
+    pub(super) fn part(&mut self, id: ConnectionId, code: CloseCode) {
+        debug_assert_eq!(self.connections[id].phase, Phase::Open, "a connection ends once");
+        let topics = mem::take(&mut self.connections[id].topics);
+        let mut first = None;
+        for key in topics {
+            let left = self.leave(key, id);
+            first.get_or_insert(left);
+        }
+        self.metrics.connections.subtract(1);
+        self.metrics.closed(code).add(1);
+        let seat = Seat {
+            topic: first.as_ref().map(|(topic, _)| topic),
+            followers: first.as_ref().map_or(0, |(_, left)| *left),
+        };
+        self.connections[id].protocol.closed(&seat, code);
+    }
+
+    /// The stream has ended or broken.
+    pub(super) fn hung_up(&mut self, id: ConnectionId) {
+        if self.connections[id].phase == Phase::Open {
+            self.part(id, CloseCode::Abnormal);
+        }
+        self.remove(id);
+    }
+
+    pub(super) fn remove(&mut self, id: ConnectionId) {
+        self.discard(id, Drop::ConnectionClosed);
+        if self.connections[id].outbound.is_late() {
+            self.metrics.late.subtract(1);
+        }
+        self.connections.remove(id);
+    }
+
+    pub(super) fn fell_due(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let is_drained = self.drain_ends.is_some_and(|ends| self.now >= ends);
+        match connection.phase {
+            _ if is_drained => self.hung_up(id),
+            Phase::Open if self.drain_ends.is_some() => self.close(id, Close::RESTART.code, Close::RESTART.reason),
+            Phase::Open => self.check_pulse(id),
+            Phase::Closing { until } | Phase::Lingering { until } if self.now >= until => self.remove(id),
+            Phase::Closing { .. } | Phase::Lingering { .. } => {}
+        }
+    }
+
+    pub(super) fn check_pulse(&mut self, id: ConnectionId) {
+        let connection = &mut self.connections[id];
+        let beat = connection.heartbeat.beat(self.now, &self.limits.rhythm);
+        self.timers.insert(connection.heartbeat.due(&self.limits.rhythm), id);
+        match beat {
+            Beat::Wait => {}
+            Beat::Ping => {
+                let offer = connection.outbound.send_urgently(Frame::new(frame::ping()), &mut self.workbench);
+                self.note(id, offer);
+            }
+            Beat::Silent => self.close(id, Close::SILENT.code, Close::SILENT.reason),
+        }
+    }
+}
