@@ -7,6 +7,7 @@ pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod protocols;
+mod readiness;
 pub mod server;
 pub mod wire;
 

@@ -27,7 +27,7 @@ fn serve(host: &Host, config: &Config) -> ExitCode {
     let outcome = host.refuse(config).map_or_else(
         || {
             host.grow_descriptor_table();
-            server::serve(config).map_err(|error| error.to_string())
+            server::serve(config, host).map_err(|error| error.to_string())
         },
         Err,
     );

@@ -59,8 +59,8 @@ impl fmt::Display for MemoryBill {
                 .map(rounded);
         write!(
             f,
-            "{fixed} fixed; {idle} and {kernel} in the kernel with {} idle connections; at worst {outbound} more if no \
-             client reads and {inbound} more if every client holds back an unfinished message",
+            "{fixed}, {idle} more with {} idle connections ({kernel} in the kernel); at worst {outbound} more if nobody \
+             reads, {inbound} if everybody holds back an unfinished message",
             self.connections_max
         )
     }

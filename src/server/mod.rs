@@ -10,6 +10,7 @@ mod token;
 use self::core::Core;
 use self::listener::Listener;
 use crate::config::Config;
+use crate::config::host::Host;
 use crate::engine::broker::Broker;
 use crate::engine::heartbeat::Rhythm;
 use crate::engine::mesh::{self, Control, MeshNode, NodeId};
@@ -41,9 +42,9 @@ const PREEMPT_EVERY: Duration = Duration::from_micros(200);
 const EXIT_IMPATIENT: i32 = 130;
 
 /// Serves until a signal asks for the end, then drains and returns.
-pub fn serve(config: &Config) -> Result<(), StartError> {
+pub fn serve(config: &Config, host: &Host) -> Result<(), StartError> {
     let plan = start::plan(config)?;
-    start::announce(config, &plan);
+    start::announce(config, host, &plan);
     let shards = config.cores.len();
     let hasher = TopicHasher::random();
     let registry = Registry::new(shards, plan.broker.kind());

@@ -1,15 +1,11 @@
 //! Which sockets are ready: one epoll set per shard, and a way to sleep on it under the executor.
 
-use adopted_socket2::Socket;
-use futures_lite::AsyncRead;
-use glommio::net::TcpStream as Watched;
+use crate::readiness::Readiness;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use std::future::poll_fn;
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -53,7 +49,7 @@ enum Watch {
     /// Not asked for.
     Off,
     /// The executor waits for the set to become readable.
-    Armed(Watched),
+    Armed(Readiness),
     /// Something is ready that nobody has looked at yet.
     Fired,
 }
@@ -70,18 +66,13 @@ impl Poller {
     }
 
     /// Whether any socket has something to report; if not, the task is woken once one has.
-    ///
-    /// The executor cannot watch a descriptor that is not a socket, but its streams wait for readability before they
-    /// read. So the epoll set is given to it as a stream: the first read completes when the set is readable, with the
-    /// error that it is no socket, and that stream is done.
     pub(super) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Watch::Off = self.watch {
             // Without a descriptor left for it: look without being asked to.
-            self.watch = self.interests.0.try_clone().map_or(Watch::Fired, |set| Watch::Armed(watched(set)));
+            self.watch = self.interests.0.try_clone().map_or(Watch::Fired, |set| Watch::Armed(Readiness::of(set)));
         }
         let Watch::Armed(watch) = &mut self.watch else { return Poll::Ready(()) };
-        let outcome = ready!(AsyncRead::poll_read(Pin::new(watch), context, &mut [0]));
-        debug_assert!(outcome.is_err(), "an epoll set is no socket");
+        ready!(watch.poll(context));
         self.watch = Watch::Fired;
         Poll::Ready(())
     }
@@ -132,9 +123,4 @@ impl Interest {
             Self::ReadsAndWrites => EventFlags::IN | EventFlags::OUT,
         }
     }
-}
-
-/// The descriptor as the executor's stream; it adopts sockets of this type, whatever they really are.
-fn watched(set: OwnedFd) -> Watched {
-    Watched::from(Socket::from(TcpListener::from(set)))
 }

@@ -3,6 +3,7 @@
 use super::listener::{self, Listener};
 use crate::brokers::embedded::Embedded;
 use crate::brokers::redis::{Redis, RedisSettings};
+use crate::config::host::Host;
 use crate::config::{BrokerChoice, Config, LogFormat};
 use crate::engine::broker::Broker;
 use crate::metrics::Registry;
@@ -142,18 +143,18 @@ impl BrokerPlan {
 }
 
 /// Says in a few lines what runs, what bounds it, and what to type next.
-pub(super) fn announce(config: &Config, plan: &Plan) {
+pub(super) fn announce(config: &Config, host: &Host, plan: &Plan) {
     match config.log.format {
-        LogFormat::Text => println!("{}", lines(config, plan).join("\n")),
+        LogFormat::Text => println!("{}", lines(config, host, plan).join("\n")),
         LogFormat::Json => {
-            for line in lines(config, plan) {
+            for line in lines(config, host, plan) {
                 tracing::info!("{}", line.trim());
             }
         }
     }
 }
 
-fn lines(config: &Config, plan: &Plan) -> Vec<String> {
+fn lines(config: &Config, host: &Host, plan: &Plan) -> Vec<String> {
     let address = plan.address;
     let cores: Vec<String> = config.cores.iter().map(ToString::to_string).collect();
     let (broker, publish) = match &plan.broker {
@@ -173,7 +174,8 @@ fn lines(config: &Config, plan: &Plan) -> Vec<String> {
         format!("fanout {} on http://{address}", env!("CARGO_PKG_VERSION")),
         format!("  shards   {} on cores {}", cores.len(), cores.join(", ")),
         format!("  broker   {broker}"),
-        format!("  limits   {}", config.memory_bill()),
+        format!("  limits   {} connections: {} open files allowed", config.limits.connections_max, host.open_files),
+        format!("  memory   {}", config.memory_bill()),
         format!("  origins  {origins}"),
         format!("  listen   websocat 'ws://{address}/ws?username=alice'"),
         format!("  publish  {publish} PUBLISH {}alice '{{\"type\":\"test\"}}'", config.workflow_prefix),

@@ -1,9 +1,11 @@
 //! Takes RESP connections from a listening socket that somebody else has bound.
 
+use crate::readiness::Readiness;
 use adopted_socket2::Socket;
-use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
+use futures_lite::io::AsyncWriteExt;
 use glommio::net::TcpStream;
 use socket2::{SockRef, TcpKeepalive};
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -45,15 +47,10 @@ impl Acceptor {
     }
 
     /// Waits until a connection is there.
-    ///
-    /// The executor adopts listening sockets only by number, which is unsafe; but its streams wait for readability
-    /// before their first read. A listener's is a connection; the read then fails, since a listener has no bytes.
     async fn wait(&self) -> io::Result<()> {
-        let mut watch = TcpStream::from(Socket::from(self.listener.try_clone()?));
-        match watch.read(&mut [0]).await {
-            Err(_) => Ok(()),
-            Ok(_) => unreachable!("a listening socket is never read from"),
-        }
+        let mut readiness = Readiness::of(self.listener.try_clone()?.into());
+        poll_fn(|context| readiness.poll(context)).await;
+        Ok(())
     }
 }
 
