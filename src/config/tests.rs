@@ -341,8 +341,8 @@ fn the_bill_counts_every_connection() {
     assert_eq!(bill.fixed_bytes, 3 * (8 << 20));
     assert_eq!(
         bill.to_string(),
-        "24MiB fixed; 391KiB and 4000KiB in the kernel with 1000 idle connections; at worst 1000MiB more if no client \
-         reads and 63MiB more if every client holds back an unfinished message"
+        "24MiB, 391KiB more with 1000 idle connections (4000KiB in the kernel); at worst 1000MiB more if nobody reads, \
+         63MiB if everybody holds back an unfinished message"
     );
 }
 

@@ -2,9 +2,9 @@
 
 use super::listener::{self, Listener};
 use crate::brokers::embedded::Embedded;
-use crate::brokers::redis::{Redis, RedisSettings};
+use crate::brokers::redis::Redis;
 use crate::config::host::Host;
-use crate::config::{BrokerChoice, Config, LogFormat};
+use crate::config::{BrokerChoice, Config, LogFormat, RedisAddress};
 use crate::engine::broker::Broker;
 use crate::metrics::Registry;
 use crate::protocols;
@@ -69,7 +69,7 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) enum BrokerPlan {
     /// A Redis elsewhere.
-    Redis(RedisSettings),
+    Redis(RedisAddress),
     /// This process, listening here.
     Embedded(TcpListener, SocketAddr),
 }
@@ -77,9 +77,9 @@ pub(super) enum BrokerPlan {
 /// Binds what is to be bound and looks for a Redis where none is named.
 pub(super) fn plan(config: &Config) -> Result<Plan, StartError> {
     let broker = match config.broker {
-        BrokerChoice::Redis => BrokerPlan::Redis(redis_settings(config)),
+        BrokerChoice::Redis => BrokerPlan::Redis(config.redis.clone()),
         BrokerChoice::Undecided if redis_answers(&config.redis.host, config.redis.port) => {
-            BrokerPlan::Redis(redis_settings(config))
+            BrokerPlan::Redis(config.redis.clone())
         }
         BrokerChoice::Embedded | BrokerChoice::Undecided => embedded(config.broker_listen)?,
     };
@@ -92,15 +92,6 @@ fn embedded(address: SocketAddr) -> Result<BrokerPlan, StartError> {
     let listener = TcpListener::bind(address).map_err(|error| StartError::BrokerListen(address, error))?;
     let address = listener.local_addr().map_err(|error| StartError::BrokerListen(address, error))?;
     Ok(BrokerPlan::Embedded(listener, address))
-}
-
-fn redis_settings(config: &Config) -> RedisSettings {
-    RedisSettings {
-        host: config.redis.host.clone(),
-        port: config.redis.port,
-        username: config.redis.username.clone(),
-        password: config.redis.password.as_ref().map(|password| password.expose().to_owned()),
-    }
 }
 
 /// Whether something that speaks RESP answers there: any reply counts, a demand for a password too.

@@ -1,8 +1,9 @@
 //! The embedded broker as its clients meet it: raw RESP over loopback.
 
 use super::{CLIENTS_MAX, Embedded};
-use crate::brokers::redis::{Redis, RedisSettings};
+use crate::brokers::redis::Redis;
 use crate::brokers::stage::Stage;
+use crate::config::RedisAddress;
 use crate::engine::mesh::PublishError;
 use crate::metrics::Drop;
 use crate::wire::resp::command;
@@ -311,7 +312,7 @@ fn events_from_this_instances_clients_go_the_same_way() {
 #[test]
 fn a_second_instance_shares_the_events_of_the_first() {
     let (mut first, address) = embedded();
-    let settings = RedisSettings { host: "localhost".to_owned(), port: address.port(), username: None, password: None };
+    let settings = RedisAddress { host: "localhost".to_owned(), port: address.port(), username: None, password: None };
     let patterns = vec!["workflow:events:*".to_owned()];
     let mut second = Stage::with(move |status| Redis::new(settings, patterns, EVENT_BYTES_MAX, status));
     second.await_connected(true);

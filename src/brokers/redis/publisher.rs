@@ -1,10 +1,10 @@
 //! The connection that publishes: commands are pipelined, each is answered, nothing is kept for later.
 
-use super::RedisSettings;
 use crate::brokers::duplex::{Duplex, Event};
 use crate::brokers::link::{Link, LinkError, QUIET_PERIOD, QUIET_PERIODS_MAX};
 use crate::brokers::outbox::Outbox;
 use crate::brokers::seldom::Seldom;
+use crate::config::RedisAddress;
 use crate::engine::mesh::{Publication, PublishError, Ticket};
 use crate::engine::router::{Publications, Router};
 use crate::wire::resp::command;
@@ -36,7 +36,7 @@ const MENTION_PERIOD: Duration = Duration::from_secs(10);
 /// Keeps the connection, and answers what was asked on it.
 pub(super) struct Publisher {
     link: Link,
-    settings: RedisSettings,
+    address: RedisAddress,
     pipeline: Rc<Pipeline>,
 }
 
@@ -62,7 +62,7 @@ enum Asked {
 }
 
 impl Publisher {
-    pub(super) fn new(settings: RedisSettings, event_bytes_max: usize, router: Rc<Router>) -> Self {
+    pub(super) fn new(address: RedisAddress, event_bytes_max: usize, router: Rc<Router>) -> Self {
         let pipeline = Pipeline {
             router,
             // Twice what can ever wait, so that answers are always read: see `Outbox::is_calm`.
@@ -72,8 +72,8 @@ impl Publisher {
             waker: Cell::default(),
             refusals: Seldom::every(MENTION_PERIOD),
         };
-        let link = Link::new(settings.host.clone(), settings.port, "publishing");
-        Self { link, settings, pipeline: Rc::new(pipeline) }
+        let link = Link::new(address.host.clone(), address.port, "publishing");
+        Self { link, address, pipeline: Rc::new(pipeline) }
     }
 
     /// Publishes until there are no more publications.
@@ -126,7 +126,7 @@ impl Publisher {
         stream.set_read_timeout(Some(QUIET_PERIOD)).map_err(io::Error::from)?;
         let outbox = Rc::new(Outbox::new(self.pipeline.outbox_bytes));
         outbox.offer(|out| {
-            if self.settings.write_auth(out) {
+            if super::write_auth(&self.address, out) {
                 self.pipeline.in_flight.borrow_mut().push_back(Asked::Authentication);
             }
         });

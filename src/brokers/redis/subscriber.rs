@@ -1,11 +1,12 @@
 //! The connection that subscribes: it reads as fast as the shards take messages, and waits for nothing else.
 
-use super::{Redis, RedisSettings};
+use super::Redis;
 use crate::brokers::duplex::{Duplex, Event};
 use crate::brokers::link::{Link, LinkError, QUIET_PERIOD, QUIET_PERIODS_MAX};
 use crate::brokers::outbox::Outbox;
 use crate::brokers::receive_buffer::ReceiveBuffer;
 use crate::brokers::seal::{self, Losses};
+use crate::config::RedisAddress;
 use crate::engine::message::Message;
 use crate::engine::protocol::Notice;
 use crate::engine::router::Router;
@@ -27,7 +28,7 @@ const COMMAND_BYTES_MAX: usize = 64 * 1024;
 /// Takes events in.
 pub(super) struct Subscriber {
     link: Link,
-    settings: RedisSettings,
+    address: RedisAddress,
     patterns: Vec<String>,
     event_bytes_max: usize,
     status: Arc<BrokerStatus>,
@@ -43,10 +44,10 @@ pub(super) struct Subscriber {
 
 impl Subscriber {
     pub(super) fn new(redis: Redis, router: Rc<Router>) -> Self {
-        let Redis { settings, patterns, event_bytes_max, status } = redis;
+        let Redis { address, patterns, event_bytes_max, status } = redis;
         Self {
-            link: Link::new(settings.host.clone(), settings.port, "subscribing"),
-            settings,
+            link: Link::new(address.host.clone(), address.port, "subscribing"),
+            address,
             patterns,
             event_bytes_max,
             status,
@@ -75,7 +76,7 @@ impl Subscriber {
         stream.set_read_timeout(Some(QUIET_PERIOD)).map_err(io::Error::from)?;
         let outbox = Rc::new(Outbox::new(COMMAND_BYTES_MAX));
         outbox.offer(|out| {
-            self.settings.write_auth(out);
+            super::write_auth(&self.address, out);
             let words = [b"PSUBSCRIBE".as_slice()].into_iter().chain(self.patterns.iter().map(String::as_bytes));
             command::encode(out, &words.collect::<Vec<_>>());
         });
