@@ -131,7 +131,7 @@ impl Launch {
         // Nothing of the caller's environment may configure the server.
         command.args(&words[1..]).args(&self.arguments).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("NO_COLOR", "1");
-        if self.chosen_address().is_none() {
+        if !self.has_flag("--listen") && self.chosen_address().is_none() {
             command.arg("--listen").arg(address.to_string());
         }
         match self.broker {
@@ -155,6 +155,10 @@ impl Launch {
             Source::Embedded => (Ipv4Addr::LOCALHOST, free_port()).into(),
             Source::EmbeddedAt(broker) | Source::Elsewhere(broker) => broker,
         }
+    }
+
+    fn has_flag(&self, flag: &str) -> bool {
+        self.arguments.iter().any(|argument| argument == flag)
     }
 
     fn chosen_address(&self) -> Option<SocketAddr> {

@@ -30,12 +30,17 @@ fn impossible_settings_are_refused_by_name_with_exit_code_2() {
         ("--echo-path", "echo", &["--echo-path", "echo"]),
         ("--echo-path", "/ws", &["--echo-path", "/ws"]),
         ("--allowed-origins", "app.example", &["--allowed-origins", "app.example"]),
-        ("--redis-url", "rediss://localhost", &["rediss"]),
         ("--log-format", "xml", &["--log-format", "xml"]),
     ];
     for (flag, value, words) in table {
         assert_eq!(check_refusal(Launch::embedded().option(flag, value), words), Some(2), "{flag} {value}");
     }
+}
+
+#[test]
+fn a_redis_that_wants_tls_is_refused_until_that_is_spoken() {
+    let launch = Launch::beside(([127, 0, 0, 1], 6379).into()).option("--redis-url", "rediss://localhost");
+    assert_eq!(check_refusal(launch, &["rediss"]), Some(2));
 }
 
 #[test]

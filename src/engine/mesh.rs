@@ -14,15 +14,15 @@
 use super::message::Message;
 use super::protocol::{Admission, Notice};
 use super::topic::Topic;
-use atomic_waker::AtomicWaker;
+use crate::readiness::readable;
 use bytes::Bytes;
 use rtrb::{Consumer, Producer, RingBuffer};
+use rustix::event::{EventfdFlags, eventfd};
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::task::Poll;
 use std::time::Duration;
 
 /// Messages a lane holds. At 8 million messages a second this is half a millisecond of a shard's work; beyond it the
@@ -147,43 +147,66 @@ pub enum PublishError {
 }
 
 /// Wakes one sleeping node; costs one load while it is awake.
-#[derive(Default)]
+///
+/// The bell is a descriptor (an eventfd), not a waker of the executor: a waker that is called from another thread now and
+/// then puts glommio to sleep with its task ready to run, because the wake-up itself looks like a demand to stop running
+/// tasks (`run_task_queues` in its version 0.9). A descriptor that becomes readable is heard every time.
+#[derive(Debug)]
 pub struct Doorbell {
     sleeping: AtomicBool,
-    waker: AtomicWaker,
+    bell: OwnedFd,
 }
 
 impl Doorbell {
+    fn new() -> Self {
+        let flags = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
+        let bell = eventfd(0, flags).expect("a process that starts has descriptors left");
+        Self { sleeping: AtomicBool::new(false), bell }
+    }
+
     /// Says that there is something to look at.
     ///
-    /// The fence pairs with the one in [`Doorbell::wait`]: either the ringer sees the sleeper, or the sleeper sees
+    /// The fence pairs with the one in [`Doorbell::lie_down`]: either the ringer sees the sleeper, or the sleeper sees
     /// what was put down before the ring.
     pub fn ring(&self) {
         fence(Ordering::SeqCst);
         if self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::AcqRel) {
-            self.waker.wake();
+            // Fails only where 2^64 - 2 rings were not heard.
+            let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
         }
     }
 
-    /// Sleeps until the bell rings or `is_due` finds something to do.
-    pub async fn wait(&self, mut is_due: impl FnMut() -> bool) {
-        let mut asleep = false;
-        poll_fn(|context| {
-            if asleep && !self.sleeping.load(Ordering::Acquire) {
-                return Poll::Ready(());
-            }
-            self.waker.register(context.waker());
-            self.sleeping.store(true, Ordering::Release);
-            asleep = true;
-            fence(Ordering::SeqCst);
-            if is_due() {
-                self.sleeping.store(false, Ordering::Release);
-                self.waker.take();
-                return Poll::Ready(());
-            }
-            Poll::Pending
-        })
-        .await;
+    /// Says that the node is about to sleep until [`Doorbell::descriptor`] is readable; false where `is_due` finds
+    /// something to do, and then it must not.
+    #[must_use]
+    pub fn lie_down(&self, is_due: impl FnOnce() -> bool) -> bool {
+        self.sleeping.store(true, Ordering::Release);
+        fence(Ordering::SeqCst);
+        let is_quiet = !is_due();
+        if !is_quiet {
+            self.get_up();
+        }
+        is_quiet
+    }
+
+    /// Says that the node is awake: nobody needs to ring.
+    pub fn get_up(&self) {
+        self.sleeping.store(false, Ordering::Release);
+    }
+
+    /// What becomes readable when the bell rings. Watched for edges it never needs to be read.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+
+    /// Sleeps until the bell rings, or not at all if `is_due` finds something to do. One node, one sleeper.
+    pub async fn wait(&self, is_due: impl FnOnce() -> bool) {
+        if self.lie_down(is_due) {
+            readable(self.bell.as_fd()).await;
+            // What was rung for is looked at now; a ring that comes later is heard again.
+            let _ = rustix::io::read(&self.bell, &mut [0; 8]);
+            self.get_up();
+        }
     }
 }
 
@@ -224,7 +247,7 @@ pub fn build(shards: usize) -> Vec<MeshNode> {
     assert!(shards > 0, "a server has at least one shard");
     let broker = NodeId::broker(shards);
     let count = shards + 2;
-    let doorbells: Vec<Arc<Doorbell>> = (0..count).map(|_| Arc::default()).collect();
+    let doorbells: Vec<Arc<Doorbell>> = (0..count).map(|_| Arc::new(Doorbell::new())).collect();
     let mut nodes: Vec<MeshNode> = (0..count)
         .map(|index| MeshNode {
             id: NodeId::shard(index),

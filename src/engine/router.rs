@@ -5,13 +5,14 @@ use super::message::Message;
 use super::protocol::Notice;
 use super::topic::{Topic, TopicHasher};
 use crate::metrics::{Drop, NodeMetrics};
+use crate::readiness::Breath;
 use bytes::Bytes;
 use glommio::channels::local_channel::{LocalReceiver, LocalSender, new_bounded};
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 /// Publications that may wait for the broker; the next one is answered with [`PublishError::Overloaded`].
 /// At 10 000 events a second this is 0.4 s, longer than any healthy round trip.
@@ -30,6 +31,7 @@ pub struct Router {
     /// Counts of the broker's node.
     pub metrics: Arc<NodeMetrics>,
     hasher: TopicHasher,
+    breath: Breath,
 }
 
 struct State {
@@ -50,7 +52,7 @@ impl Router {
     pub fn new(mesh: MeshNode, hasher: TopicHasher, metrics: Arc<NodeMetrics>) -> (Self, Publications) {
         let (publications, waiting) = new_bounded(PUBLICATIONS_WAITING_MAX);
         let state = State { mesh, interests: HashTable::new(), publications, drained: 0 };
-        (Self { state: RefCell::new(state), metrics, hasher }, waiting)
+        (Self { state: RefCell::new(state), metrics, hasher, breath: Breath::new() }, waiting)
     }
 
     /// Hashes a channel's name; the only time for this message.
@@ -85,13 +87,17 @@ impl Router {
         self.metrics.dropped(reason).add(1);
     }
 
-    /// Rings at the shards and waits until every message of the batch is in its lane.
+    /// Rings at the shards, lets others run, and waits until every message of the batch is in its lane.
     ///
     /// While a shard is behind, the broker reads nothing: the publisher's socket is the queue. Shards never wait for
     /// clients, so a lane is only full while its core is busy.
     pub async fn settle(&self) {
-        while !self.resend() {
-            glommio::timer::sleep(Duration::from_micros(100)).await;
+        loop {
+            let is_settled = self.resend();
+            self.breath.take(Instant::now()).await;
+            if is_settled {
+                return;
+            }
             self.take_control();
         }
     }
@@ -125,7 +131,7 @@ impl Router {
                 return;
             }
             if !self.resend() {
-                glommio::timer::sleep(Duration::from_micros(100)).await;
+                self.breath.take(Instant::now()).await;
                 continue;
             }
             doorbell.wait(|| self.state.borrow().mesh.has_mail()).await;

@@ -1,7 +1,7 @@
 //! One core's loop: the turn.
 //!
 //! ```text
-//! take messages ─► hear sockets ─► keep time ─► tell the broker ─► write to everybody who was touched
+//! keep time ─► take messages ─► hear sockets ─► tell the broker ─► write to everybody who was touched
 //!        └──────────────── again while there is anything to do, else sleep ────────────────┘
 //! ```
 
@@ -14,11 +14,16 @@ use crate::engine::shard::{Arrival, Limits, Shard};
 use crate::engine::timers::{TICK, Tick};
 use crate::http::{self, ExchangeKey, Front, Site, Step};
 use crate::metrics::{NodeMetrics, turn_histogram};
+use crate::readiness::{Breath, readable};
 use hdrhistogram::Histogram;
 use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
 use slotmap::KeyData;
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,6 +59,7 @@ pub(super) struct Core {
     expired: Vec<ExchangeKey>,
     scratch: Box<[u8]>,
     clock: Clock,
+    breath: Breath,
     payload_bytes_per_turn_max: usize,
     turns: Histogram<u64>,
     turns_shared: Tick,
@@ -80,6 +86,7 @@ impl Core {
     pub(super) fn new(mesh: MeshNode, listener: Listener, site: Site, limits: Limits) -> io::Result<Self> {
         let poller = Poller::new()?;
         poller.interests().add(listener.socket(), Token::Listener.number(), Interest::Reads)?;
+        poller.interests().add(mesh.doorbell().descriptor(), Token::Doorbell.number(), Interest::Rings)?;
         let metrics = Arc::clone(&site.registry.shards[mesh.id().index()]);
         let clock = Clock { started: Instant::now(), now: Tick::default() };
         Ok(Self {
@@ -94,6 +101,7 @@ impl Core {
             expired: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             clock,
+            breath: Breath::new(),
             payload_bytes_per_turn_max: PAYLOAD_BYTES_PER_TURN_MAX.min(limits.outbound_bytes_max / 4),
             turns: turn_histogram(),
             turns_shared: clock.now,
@@ -110,7 +118,7 @@ impl Core {
             let turn = self.turn(began).await;
             self.turns.saturating_record(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
             match turn {
-                Turn::Busy => glommio::executor().yield_task_queue_now().await,
+                Turn::Busy => self.breath.take(began).await,
                 Turn::Idle => self.sleep().await,
             }
         }
@@ -118,10 +126,10 @@ impl Core {
     }
 
     async fn turn(&mut self, began: Instant) -> Turn {
+        self.keep_time(began);
         let mail = self.take_controls();
         let mail = mail.or(self.take_deliveries());
         let heard = if self.poller.is_ready().await { self.hear_sockets() } else { Turn::Idle };
-        self.keep_time(began);
         self.tell_broker();
         self.shard.end_turn();
         let sent = if self.mesh.resend() { Turn::Idle } else { Turn::Busy };
@@ -129,9 +137,10 @@ impl Core {
     }
 
     async fn sleep(&mut self) {
-        let rung = self.doorbell.wait(|| self.mesh.has_mail());
-        let ready = poll_fn(|context| self.poller.poll_ready(context));
-        futures_lite::future::or(rung, ready).await;
+        if self.doorbell.lie_down(|| self.mesh.has_mail()) {
+            poll_fn(|context| self.poller.poll_ready(context)).await;
+            self.doorbell.get_up();
+        }
     }
 
     fn take_controls(&mut self) -> Turn {
@@ -184,6 +193,7 @@ impl Core {
         for socket in ready.drain(..) {
             match Token::of_number(socket.token) {
                 Token::Listener => self.accept(),
+                Token::Doorbell => {}
                 Token::Exchange(key) => self.hear_exchange(key, socket),
                 Token::Connection(id) => {
                     if socket.is_writable {
@@ -348,9 +358,16 @@ impl Turn {
 }
 
 /// Time passes on a sleeping shard too.
+///
+/// The clock is a descriptor and this a task of its own, so that the executor hears it whatever the shard's task does.
 async fn ring_every_tick(doorbell: Arc<Doorbell>) {
+    let clock = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC).expect("descriptors are left");
+    let tick = Timespec::try_from(TICK).expect("a tick is short");
+    let every_tick = Itimerspec { it_interval: tick, it_value: tick };
+    timerfd_settime(&clock, TimerfdTimerFlags::empty(), &every_tick).expect("a valid time");
     loop {
-        glommio::timer::sleep(TICK).await;
+        readable(clock.as_fd()).await;
+        rustix::io::read(&clock, &mut [0; 8]).expect("the clock has ticked");
         doorbell.ring();
     }
 }

@@ -23,6 +23,8 @@ pub(super) enum Interest {
     Nothing,
     /// Bytes or a connection to take.
     Reads,
+    /// Once per time that it becomes readable, without being read.
+    Rings,
     /// Room to write.
     Writes,
     /// Both.
@@ -119,6 +121,7 @@ impl Interest {
         match self {
             Self::Nothing => EventFlags::empty(),
             Self::Reads => EventFlags::IN,
+            Self::Rings => EventFlags::IN | EventFlags::ET,
             Self::Writes => EventFlags::OUT,
             Self::ReadsAndWrites => EventFlags::IN | EventFlags::OUT,
         }

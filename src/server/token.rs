@@ -9,6 +9,8 @@ use slotmap::{Key, KeyData};
 pub(super) enum Token {
     /// The shard's listening socket.
     Listener,
+    /// The shard's doorbell.
+    Doorbell,
     /// An HTTP connection.
     Exchange(ExchangeKey),
     /// A WebSocket connection.
@@ -19,13 +21,15 @@ pub(super) enum Token {
 /// count is reached after two thousand million reuses of one place.
 const CONNECTION_BIT: u64 = 1 << 63;
 
-/// No key: the count of reuses is never 0.
+/// No keys: their count of reuses is never 0.
 const LISTENER: u64 = 0;
+const DOORBELL: u64 = 1;
 
 impl Token {
     pub(super) fn number(self) -> u64 {
         match self {
             Self::Listener => LISTENER,
+            Self::Doorbell => DOORBELL,
             Self::Exchange(key) => key.data().as_ffi() & !CONNECTION_BIT,
             Self::Connection(id) => id.data().as_ffi() | CONNECTION_BIT,
         }
@@ -35,6 +39,7 @@ impl Token {
         let key = KeyData::from_ffi(number & !CONNECTION_BIT);
         match number {
             LISTENER => Self::Listener,
+            DOORBELL => Self::Doorbell,
             _ if number & CONNECTION_BIT != 0 => Self::Connection(key.into()),
             _ => Self::Exchange(key.into()),
         }
@@ -50,7 +55,9 @@ mod tests {
     fn a_token_is_read_back_as_it_was_written() {
         let mut connections = SlotMap::<ConnectionId, ()>::with_key();
         let mut exchanges = SlotMap::<ExchangeKey, ()>::with_key();
-        assert_eq!(Token::of_number(Token::Listener.number()), Token::Listener);
+        for token in [Token::Listener, Token::Doorbell] {
+            assert_eq!(Token::of_number(token.number()), token);
+        }
         for _ in 0..100 {
             let (id, key) = (connections.insert(()), exchanges.insert(()));
             for token in [Token::Connection(id), Token::Exchange(key)] {

@@ -1,13 +1,13 @@
 //! Takes RESP connections from a listening socket that somebody else has bound.
 
-use crate::readiness::Readiness;
+use crate::readiness::readable;
 use adopted_socket2::Socket;
 use futures_lite::io::AsyncWriteExt;
 use glommio::net::TcpStream;
 use socket2::{SockRef, TcpKeepalive};
-use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// After this long without a byte the kernel asks whether the other end still exists; Redis' default.
@@ -39,18 +39,11 @@ impl Acceptor {
                     options.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE))?;
                     return Ok((TcpStream::from(Socket::from(stream)), peer));
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait().await?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => readable(self.listener.as_fd()).await,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => return Err(error),
             }
         }
-    }
-
-    /// Waits until a connection is there.
-    async fn wait(&self) -> io::Result<()> {
-        let mut readiness = Readiness::of(self.listener.try_clone()?.into());
-        poll_fn(|context| readiness.poll(context)).await;
-        Ok(())
     }
 }
 
