@@ -44,7 +44,8 @@ impl Breath {
     }
 
     /// Lets other tasks run; lets the executor hear its descriptors if it has not for a while.
-    pub(crate) async fn take(&self, now: Instant) {
+    pub(crate) async fn take(&self) {
+        let now = Instant::now();
         if now.duration_since(self.taken.get()) < BREATH_INTERVAL {
             return yield_now().await;
         }

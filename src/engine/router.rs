@@ -12,7 +12,6 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Publications that may wait for the broker; the next one is answered with [`PublishError::Overloaded`].
 /// At 10 000 events a second this is 0.4 s, longer than any healthy round trip.
@@ -94,7 +93,7 @@ impl Router {
     pub async fn settle(&self) {
         loop {
             let is_settled = self.resend();
-            self.breath.take(Instant::now()).await;
+            self.breath.take().await;
             if is_settled {
                 return;
             }
@@ -131,7 +130,7 @@ impl Router {
                 return;
             }
             if !self.resend() {
-                self.breath.take(Instant::now()).await;
+                self.breath.take().await;
                 continue;
             }
             doorbell.wait(|| self.state.borrow().mesh.has_mail()).await;

@@ -118,7 +118,7 @@ impl Core {
             let turn = self.turn(began).await;
             self.turns.saturating_record(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
             match turn {
-                Turn::Busy => self.breath.take(began).await,
+                Turn::Busy => self.breath.take().await,
                 Turn::Idle => self.sleep().await,
             }
         }

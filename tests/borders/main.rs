@@ -9,12 +9,12 @@ use source::{Source, Word, is_part_of};
 /// Which rooms of this crate a room may name with `crate::`. The server, which joins them all, is free.
 const NEIGHBOURS: [(&str, &[&str]); 8] = [
     ("src/wire", &["wire"]),
-    ("src/engine", &["engine", "metrics", "wire"]),
+    ("src/engine", &["engine", "metrics", "readiness", "wire"]),
     ("src/metrics", &["engine"]),
     ("src/protocols", &["engine", "http", "wire"]),
     // `POST /publish/{username}` is the workflow family's door for those without Redis.
     ("src/http", &["engine", "metrics", "protocols", "wire"]),
-    ("src/brokers", &["brokers", "engine", "metrics", "wire"]),
+    ("src/brokers", &["brokers", "config", "engine", "metrics", "readiness", "wire"]),
     ("src/config", &[]),
     ("src/logging", &["config"]),
 ];
@@ -34,12 +34,11 @@ const UNKNOWN: [(&str, &[&str], &str); 6] = [
 ];
 
 /// Words of what cores share.
-const SHARED: [&str; 9] =
-    ["Arc", "Mutex", "RwLock", "Condvar", "OnceLock", "LazyLock", "AtomicWaker", "AtomicBool", "AtomicU64"];
+const SHARED: [&str; 8] = ["Arc", "Mutex", "RwLock", "Condvar", "OnceLock", "LazyLock", "AtomicBool", "AtomicU64"];
 
 /// Who may share what, and why. Everybody else owns what they use.
 const SHARING: [(&str, &[&str], &str); 5] = [
-    ("src/engine/mesh", &["Arc", "AtomicBool", "AtomicWaker"], "lanes and doorbells are how cores meet"),
+    ("src/engine/mesh", &["Arc", "AtomicBool"], "lanes and doorbells are how cores meet"),
     ("src/metrics", &["Arc", "AtomicBool", "AtomicU64", "Mutex"], "counters have one writer and many readers"),
     ("src/server", &["Arc"], "hands each thread its doorbell and its counters, and the signal its flag"),
     ("src/brokers/redis", &["Arc"], "the broker's status is read by the shards"),
