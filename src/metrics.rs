@@ -69,6 +69,10 @@ impl Drop {
 pub struct NodeMetrics {
     /// Connections open now.
     pub connections: Counter,
+    /// Upgrades this shard has said yes to, whoever owns the connection.
+    pub admitted: Counter,
+    /// Connections of this shard that have ended.
+    pub ended: Counter,
     /// Topics followed now.
     pub topics: Counter,
     /// Messages taken from the mesh (a shard) or events read from the source (the broker).
@@ -87,7 +91,7 @@ pub struct NodeMetrics {
     pub encodes: Counter,
     /// HTTP requests answered, upgrades included.
     pub http_requests: Counter,
-    /// HTTP connections closed for want of a whole request head in time.
+    /// HTTP connections closed for want of a whole request in time.
     pub http_timeouts: Counter,
     dropped: [Counter; Drop::ALL.len()],
     closed: [Counter; CloseCode::ALL.len()],
@@ -98,6 +102,8 @@ impl Default for NodeMetrics {
     fn default() -> Self {
         Self {
             connections: Counter::default(),
+            admitted: Counter::default(),
+            ended: Counter::default(),
             topics: Counter::default(),
             messages_in: Counter::default(),
             frames_out: Counter::default(),
@@ -202,6 +208,13 @@ impl Registry {
     /// All nodes that count, shards first.
     pub fn nodes(&self) -> impl Iterator<Item = &NodeMetrics> {
         self.shards.iter().chain([&self.broker_node]).map(AsRef::as_ref)
+    }
+
+    /// Connections there are or will be: everyone who was let in and has not ended.
+    pub fn admitted(&self) -> u64 {
+        let sum = |counter: fn(&NodeMetrics) -> &Counter| self.shards.iter().map(|shard| counter(shard).get()).sum();
+        let (ended, admitted): (u64, u64) = (sum(|shard| &shard.ended), sum(|shard| &shard.admitted));
+        admitted.saturating_sub(ended)
     }
 
     /// Whether this instance should get traffic: events arrive and it is not about to leave.

@@ -5,20 +5,31 @@ use futures_lite::AsyncRead;
 use futures_lite::future::yield_now;
 use glommio::net::TcpStream;
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::process::{Resource, getrlimit};
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-/// Waits until `descriptor` is readable.
-///
-/// # Panics
-/// Where the process has no descriptor left to duplicate it.
+/// Descriptors that clients leave to the server: for waits, which duplicate one each, for brokers' connections and for
+/// what libraries open. Half of what `--max-connections` keeps back by default.
+const DESCRIPTORS_RESERVED: u64 = 32;
+
+/// Whether a descriptor that was just opened shows that few are left: the system gives the lowest free number.
+pub(crate) fn is_scarce(descriptor: BorrowedFd<'_>) -> bool {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    u64::try_from(descriptor.as_raw_fd()).expect("descriptors are not negative") + DESCRIPTORS_RESERVED >= limit
+}
+
+/// Waits until `descriptor` is readable; for a millisecond, whatever it is, where there is none left to duplicate it.
 pub(crate) async fn readable(descriptor: BorrowedFd<'_>) {
-    let duplicate = descriptor.try_clone_to_owned().expect("a reserve of descriptors is kept from clients");
+    let Ok(duplicate) = descriptor.try_clone_to_owned() else {
+        glommio::timer::sleep(Duration::from_millis(1)).await;
+        return;
+    };
     let mut readiness = Readiness::of(duplicate);
     poll_fn(|context| readiness.poll(context)).await;
 }

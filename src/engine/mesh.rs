@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Invariants: nothing that was sent is dropped, and each lane keeps its order; what finds a lane full waits with its
-//! sender, who stops taking in more until it is gone; nobody waits inside a send. This file is the only place where cores share memory, apart
+//! sender: deliveries stop the broker's reading until they are gone, controls are as many as there are connections at
+//! most; nobody waits inside a send. This file is the only place where cores share memory, apart
 //! from the counters in `metrics`.
 
 use super::message::Message;

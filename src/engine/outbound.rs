@@ -106,7 +106,9 @@ impl Outbound {
     /// Takes a frame unless `bytes_max` would be exceeded by it. An empty queue takes any one frame, however large.
     pub fn offer(&mut self, frame: &Frame, bytes_max: usize, workbench: &mut Workbench) -> Offer {
         let frame_bytes = frame.bytes().len();
-        let is_over = self.unsent_bytes > 0 && self.unsent_bytes + frame_bytes > bytes_max;
+        // The answer to the upgrade request is not what a client could have read already.
+        let waits = self.unsent_bytes > 0 && !(self.has_preface && self.queue.len() == 1);
+        let is_over = waits && self.unsent_bytes + frame_bytes > bytes_max;
         if is_over || self.has_overflowed {
             self.has_overflowed = true;
             return Offer::Full;
@@ -119,14 +121,23 @@ impl Outbound {
         self.touch()
     }
 
-    /// Sends a ping or pong with this turn. For a late client it passes everything that waits, and only the latest one
-    /// is kept: an answer to the most recent ping is enough (RFC 6455 §5.5.3).
-    pub fn send_urgently(&mut self, control: Frame, workbench: &mut Workbench) -> Offer {
+    /// Sends a pong with this turn. For a late client it passes everything that waits, and only the latest one is kept:
+    /// an answer to the most recent ping is enough (RFC 6455 §5.5.3).
+    pub fn send_pong(&mut self, pong: Frame, workbench: &mut Workbench) -> Offer {
         if self.is_late() {
-            self.urgent = Some(control);
+            self.urgent = Some(pong);
             return Offer::Queued;
         }
-        self.send_last(control, workbench)
+        self.send_last(pong, workbench)
+    }
+
+    /// Sends a ping with this turn. For a late client it passes everything that waits, but not a pong, which is owed.
+    pub fn send_ping(&mut self, ping: Frame, workbench: &mut Workbench) -> Offer {
+        if self.is_late() {
+            self.urgent.get_or_insert(ping);
+            return Offer::Queued;
+        }
+        self.send_last(ping, workbench)
     }
 
     /// Puts the answer to the upgrade request in front of all frames. Call it first, once.
@@ -143,16 +154,18 @@ impl Outbound {
         self.touch()
     }
 
-    /// Drops every frame of which nothing is out yet and returns how many those were.
+    /// Drops every frame of which nothing is out yet and returns how many those were. The answer to the upgrade request
+    /// stays: without it nothing that follows could be read.
     pub fn discard(&mut self, workbench: &mut Workbench) -> u64 {
-        let partly_out = (self.sent_of_first > 0).then(|| self.queue.pop(workbench)).flatten();
+        let first_stays = self.sent_of_first > 0 || self.has_preface;
+        let first = first_stays.then(|| self.queue.pop(workbench)).flatten();
         let mut discarded = 0;
         while self.queue.pop(workbench).is_some() {
             discarded += 1;
         }
         self.urgent = None;
         self.unsent_bytes = 0;
-        if let Some(first) = partly_out {
+        if let Some(first) = first {
             self.unsent_bytes = first.bytes().len() - self.sent_of_first;
             self.queue = Queue::One(first);
         }
@@ -324,6 +337,14 @@ impl Queue {
         }
     }
 
+    fn len(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::One(_) => 1,
+            Self::Many(frames) => frames.len(),
+        }
+    }
+
     fn first(&self) -> Option<&Frame> {
         self.iter().next()
     }
@@ -450,8 +471,8 @@ mod tests {
         let mut socket = Trickle { room: [2].into(), taken: Vec::new() };
         outbound.flush(&mut socket, &mut workbench).expect("no failure");
         assert!(outbound.is_late());
-        outbound.send_urgently(frame(b"<old>"), &mut workbench);
-        outbound.send_urgently(frame(b"<pong>"), &mut workbench);
+        outbound.send_ping(frame(b"<old>"), &mut workbench);
+        outbound.send_pong(frame(b"<pong>"), &mut workbench);
         outbound.flush(&mut socket, &mut workbench).expect("no failure");
         assert_eq!(socket.taken, b"first<pong>second");
     }
@@ -469,6 +490,19 @@ mod tests {
         outbound.send_last(frame(b"<close>"), &mut workbench);
         outbound.flush(&mut socket, &mut workbench).expect("no failure");
         assert_eq!(socket.taken, b"one<close>");
+    }
+
+    #[test]
+    fn the_answer_to_the_upgrade_is_never_dropped_and_never_fills_the_queue() {
+        let mut workbench = Workbench::default();
+        let mut outbound = Outbound::default();
+        outbound.send_preface(frame(b"HTTP/1.1 101\r\n\r\n"), &mut workbench);
+        assert_eq!(outbound.offer(&frame(b"larger than the limit"), 10, &mut workbench), Offer::Queued);
+        assert_eq!(outbound.discard(&mut workbench), 1);
+        outbound.send_last(frame(b"<close>"), &mut workbench);
+        let mut socket = Trickle { room: VecDeque::new(), taken: Vec::new() };
+        let flushed = outbound.flush(&mut socket, &mut workbench).expect("no failure");
+        assert_eq!((socket.taken.as_slice(), flushed.frames), (b"HTTP/1.1 101\r\n\r\n<close>".as_slice(), 1));
     }
 
     #[test]

@@ -112,7 +112,13 @@ impl Router {
     /// Answers a publication, if its publisher wants to know.
     pub fn answer(&self, ticket: Option<Ticket>, outcome: Result<u64, PublishError>) {
         if let Some(ticket) = ticket {
-            self.state.borrow_mut().mesh.send(ticket.node, Control::Published { ticket, outcome });
+            let mesh = &mut self.state.borrow_mut().mesh;
+            let has_room = mesh.has_room(ticket.node);
+            mesh.send(ticket.node, Control::Published { ticket, outcome });
+            if !has_room {
+                // Somebody must move what waits now: see `serve`.
+                mesh.doorbell().ring();
+            }
         }
     }
 

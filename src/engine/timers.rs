@@ -51,8 +51,11 @@ impl<T> Wheel<T> {
         Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), now }
     }
 
-    /// Files `entry` under `due`; a moment that has passed falls due at the next tick.
+    /// Files `entry` under `due`; a moment that has passed falls due at the next tick, [`Tick::NEVER`] is not kept.
     pub fn insert(&mut self, due: Tick, entry: T) {
+        if due == Tick::NEVER {
+            return;
+        }
         let due = due.max(Tick(self.now.0 + 1));
         self.slots[due.0 as usize % SLOTS].push((due, entry));
     }

@@ -88,7 +88,6 @@ impl Site {
 
     /// Whether another WebSocket connection would be one too many.
     pub(super) fn is_full(&self) -> bool {
-        let open: u64 = self.registry.shards.iter().map(|shard| shard.connections.get()).sum();
-        open >= self.settings.connections_max as u64
+        self.registry.admitted() >= self.settings.connections_max as u64
     }
 }

@@ -43,6 +43,7 @@ fn admit(site: &Site, family: &Family, request: &Request<'_>) -> Result<Upgrade,
     check_origin(request, site.settings.allowed_origins.as_deref())?;
     let admission = (family.admit)(request).map_err(Response::from)?;
     check_room(site)?;
+    site.metrics().admitted.add(1);
     Ok(Upgrade { response: switching(key), admission })
 }
 

@@ -5,7 +5,7 @@
 //!        └──────────────── again while there is anything to do, else sleep ────────────────┘
 //! ```
 
-use super::listener::Listener;
+use super::listener::{BACKLOG, Listener};
 use super::poller::{Interest, Poller, Ready};
 use super::socket::TcpSocket;
 use super::token::Token;
@@ -14,7 +14,7 @@ use crate::engine::shard::{Arrival, Limits, Shard};
 use crate::engine::timers::{TICK, Tick};
 use crate::http::{self, ExchangeKey, Front, Site, Step};
 use crate::metrics::{NodeMetrics, turn_histogram};
-use crate::readiness::{Breath, readable};
+use crate::readiness::{self, Breath, readable};
 use hdrhistogram::Histogram;
 use rustix::io::Errno;
 use rustix::time::{
@@ -122,7 +122,11 @@ impl Core {
                 Turn::Idle => self.sleep().await,
             }
         }
+        self.tell_broker();
         self.mesh.send(self.broker(), Control::Drained);
+        while !self.mesh.resend() {
+            self.breath.take().await;
+        }
     }
 
     async fn turn(&mut self, began: Instant) -> Turn {
@@ -132,6 +136,8 @@ impl Core {
         let heard = if self.poller.is_ready().await { self.hear_sockets() } else { Turn::Idle };
         self.tell_broker();
         self.shard.end_turn();
+        // Whoever ended at the end of the turn is told too.
+        self.tell_broker();
         let sent = if self.mesh.resend() { Turn::Idle } else { Turn::Busy };
         mail.or(heard).or(sent)
     }
@@ -223,6 +229,9 @@ impl Core {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
+                Ok(Some((socket, _))) if readiness::is_scarce(socket.as_fd()) => {
+                    return self.pause_accepting("few open files are left");
+                }
                 Ok(Some((socket, peer))) => {
                     let key = self.front.accepted(socket, peer, self.clock.now);
                     let socket = self.front.socket(key);
@@ -242,10 +251,14 @@ impl Core {
             error.raw_os_error().map(Errno::from_raw_os_error),
             Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
         ) {
-            tracing::warn!(%error, "cannot accept connections, pausing for a second; raise the limit of open files");
-            self.accepts_again = Some(self.clock.now.after(ACCEPT_PAUSE));
-            self.listen_for(Interest::Nothing);
+            self.pause_accepting(&error.to_string());
         }
+    }
+
+    fn pause_accepting(&mut self, cause: &str) {
+        tracing::warn!(cause, "not accepting connections for a second: raise the limit of open files (ulimit -n)");
+        self.accepts_again = Some(self.clock.now.after(ACCEPT_PAUSE));
+        self.listen_for(Interest::Nothing);
     }
 
     fn listen_for(&mut self, interest: Interest) {
@@ -335,10 +348,20 @@ impl Core {
     }
 
     fn drain(&mut self, window: Duration) {
+        self.hear_what_came_before();
         self.listener = None;
         self.front.drain();
         self.shard.drain(window);
         self.drain_ends = Some(self.clock.now.after(window).after(TICK));
+    }
+
+    /// Requests that are in the kernel when the drain begins are still answered.
+    fn hear_what_came_before(&mut self) {
+        for _ in 0..BACKLOG / ACCEPTS_PER_TURN_MAX {
+            if self.hear_sockets() == Turn::Idle {
+                return;
+            }
+        }
     }
 
     fn is_drained(&self) -> bool {
@@ -361,13 +384,15 @@ impl Turn {
 ///
 /// The clock is a descriptor and this a task of its own, so that the executor hears it whatever the shard's task does.
 async fn ring_every_tick(doorbell: Arc<Doorbell>) {
-    let clock = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC).expect("descriptors are left");
+    let clock = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
+        .expect("descriptors are left");
     let tick = Timespec::try_from(TICK).expect("a tick is short");
     let every_tick = Itimerspec { it_interval: tick, it_value: tick };
     timerfd_settime(&clock, TimerfdTimerFlags::empty(), &every_tick).expect("a valid time");
     loop {
         readable(clock.as_fd()).await;
-        rustix::io::read(&clock, &mut [0; 8]).expect("the clock has ticked");
+        // Fails only where there was no tick: see `readable`.
+        let _ = rustix::io::read(&clock, &mut [0; 8]);
         doorbell.ring();
     }
 }

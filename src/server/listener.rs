@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 /// Connections the kernel holds until a shard takes them; it cuts this to `net.core.somaxconn` (4 096 by default).
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: usize = 4096;
 
 /// Bytes not yet sent that a socket takes before it refuses: a client that stalls swallows 170 KB instead of 4 MB, and
 /// its lateness shows early.
@@ -47,7 +47,7 @@ fn share(address: SocketAddr) -> io::Result<Listener> {
     socket.set_reuse_port(true)?;
     set_inherited_options(&SockRef::from(&socket))?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(i32::try_from(BACKLOG).expect("a small number"))?;
     Ok(Listener { socket: socket.into() })
 }
 

@@ -17,6 +17,9 @@ use std::time::Duration;
 /// How long the start waits for a Redis on this machine to answer: a thousand times what it needs.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(300);
 
+/// What may wait for a RESP subscriber of the embedded broker, another instance for example: Redis' own hard limit.
+const RESP_OUTBOUND_BYTES_MAX: usize = 32 << 20;
+
 /// Why the server did not start, in one sentence that names the cure.
 #[derive(Debug)]
 pub enum StartError {
@@ -127,7 +130,7 @@ impl BrokerPlan {
                 Box::new(Redis::new(settings, patterns, event_bytes_max, status))
             }
             Self::Embedded(listener, _) => {
-                Box::new(Embedded::new(listener, event_bytes_max, config.limits.outbound_bytes_max, status))
+                Box::new(Embedded::new(listener, event_bytes_max, RESP_OUTBOUND_BYTES_MAX, status))
             }
         }
     }
@@ -136,7 +139,10 @@ impl BrokerPlan {
 /// Says in a few lines what runs, what bounds it, and what to type next.
 pub(super) fn announce(config: &Config, host: &Host, plan: &Plan) {
     match config.log.format {
-        LogFormat::Text => println!("{}", lines(config, host, plan).join("\n")),
+        LogFormat::Text => {
+            // Whoever closed the output does not want to read it.
+            let _ = writeln!(io::stdout(), "{}", lines(config, host, plan).join("\n"));
+        }
         LogFormat::Json => {
             for line in lines(config, host, plan) {
                 tracing::info!("{}", line.trim());

@@ -1,6 +1,6 @@
 //! Takes RESP connections from a listening socket that somebody else has bound.
 
-use crate::readiness::readable;
+use crate::readiness::{is_scarce, readable};
 use adopted_socket2::Socket;
 use futures_lite::io::AsyncWriteExt;
 use glommio::net::TcpStream;
@@ -33,6 +33,9 @@ impl Acceptor {
     pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         loop {
             match self.listener.accept() {
+                Ok((stream, _)) if is_scarce(stream.as_fd()) => {
+                    return Err(io::Error::other("few open files are left: raise the limit (ulimit -n)"));
+                }
                 Ok((stream, peer)) => {
                     let options = SockRef::from(&stream);
                     options.set_tcp_nodelay(true)?;

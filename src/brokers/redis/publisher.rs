@@ -136,6 +136,10 @@ impl Publisher {
 
     fn take_answers(&mut self, duplex: &mut Duplex, outbox: &Rc<Outbox>) -> Result<(), LinkError> {
         while let Heard::Whole { push, bytes } = push::decode(duplex.buffer.received(), 0)? {
+            if bytes > duplex.buffer.received().len() {
+                // An event, and one that is longer than any answer.
+                return Err(LinkError::NotResp);
+            }
             let answer = duplex.buffer.take(bytes);
             let asked = self.pipeline.in_flight.borrow_mut().pop_front().ok_or(LinkError::NotResp)?;
             match (asked, push) {

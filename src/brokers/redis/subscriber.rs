@@ -111,31 +111,34 @@ impl Subscriber {
         }
     }
 
-    /// Routes every whole event of the buffer; says how many bytes the next one needs.
+    /// Routes every whole event of the buffer; says how many bytes the next one needs. What stands in front of an error
+    /// is routed all the same.
     fn take_batch(&mut self, buffer: &mut ReceiveBuffer) -> Result<usize, LinkError> {
         self.router.take_control();
-        let (mut end, mut needed_bytes) = (0, 0);
+        let mut end = 0;
         let received_bytes = buffer.received().len();
-        while end < received_bytes {
-            let received = buffer.received();
-            match push::decode(&received[end..], self.event_bytes_max)? {
-                Heard::Part { needed_bytes: needed } => {
-                    needed_bytes = needed;
-                    break;
-                }
-                Heard::Whole { push, bytes } => {
-                    self.hear(push, received, end)?;
-                    end += bytes;
-                }
-            }
-        }
+        let outcome = self.hear_all(buffer.received(), &mut end);
         let chunk = buffer.take(end.min(received_bytes));
         buffer.pass_over(end.saturating_sub(received_bytes));
         for (channel, sealed) in self.sealed.drain(..) {
             let topic = self.router.topic(chunk.slice(channel));
             self.router.route(Message::sealed(topic, sealed.cut(&chunk)));
         }
-        Ok(needed_bytes)
+        outcome
+    }
+
+    /// Every whole push of the buffer; `end` follows behind the last one, and may pass the end of what was received.
+    fn hear_all(&mut self, received: &mut [u8], end: &mut usize) -> Result<usize, LinkError> {
+        while *end < received.len() {
+            match push::decode(&received[*end..], self.event_bytes_max)? {
+                Heard::Part { needed_bytes } => return Ok(needed_bytes),
+                Heard::Whole { push, bytes } => {
+                    self.hear(push, received, *end)?;
+                    *end += bytes;
+                }
+            }
+        }
+        Ok(0)
     }
 
     /// One push, which begins at `start`.

@@ -216,3 +216,34 @@ fn publications_are_pipelined_and_answered_one_by_one() {
     stage.publish("a:1", "{}", 4);
     assert_eq!(stage.outcome(), (4, Err(PublishError::Unavailable)));
 }
+
+#[test]
+fn an_event_in_front_of_an_error_is_delivered_and_nothing_of_it_remains_for_the_next_connection() {
+    let redis = FakeRedis::open();
+    let mut stage = redis.stage(None);
+    let mut connections = redis.welcome();
+    stage.await_connected(true);
+    stage.follow("a:1", 1);
+    let error = b"-NOPERM this user has no permissions to run the 'ping' command\r\n";
+    write(&mut connections.subscriber, &[&pmessage("a:1", b"before"), error.as_slice()].concat());
+    assert_eq!(stage.event().1, "before");
+    let (mut subscriber, _) = redis.listener.accept().expect("it comes back");
+    read(&mut subscriber);
+    write(&mut subscriber, CONFIRMED);
+    write(&mut subscriber, &pmessage("a:1", b"after"));
+    assert_eq!(stage.event().1, "after");
+}
+
+#[test]
+fn an_answer_that_is_longer_than_any_ends_the_publishing_connection_only() {
+    let redis = FakeRedis::open();
+    let mut stage = redis.stage(None);
+    let mut connections = redis.welcome();
+    stage.await_connected(true);
+    stage.follow("a:1", 1);
+    write(&mut connections.publisher, b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$100000\r\nabc");
+    let (mut publisher, _) = redis.listener.accept().expect("it comes back");
+    assert!(read(&mut publisher).contains("PING"));
+    write(&mut connections.subscriber, &pmessage("a:1", b"still here"));
+    assert_eq!(stage.event().1, "still here");
+}

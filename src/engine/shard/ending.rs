@@ -78,6 +78,7 @@ impl<S: Socket> Shard<S> {
             first.get_or_insert(left);
         }
         self.metrics.connections.subtract(1);
+        self.metrics.ended.add(1);
         self.metrics.closed(code).add(1);
         let seat = Seat {
             topic: first.as_ref().map(|(topic, _)| topic),
@@ -121,7 +122,7 @@ impl<S: Socket> Shard<S> {
         match beat {
             Beat::Wait => {}
             Beat::Ping => {
-                let offer = connection.outbound.send_urgently(Frame::new(frame::ping()), &mut self.workbench);
+                let offer = connection.outbound.send_ping(Frame::new(frame::ping()), &mut self.workbench);
                 self.note(id, offer);
             }
             Beat::Silent => self.close(id, Close::SILENT.code, Close::SILENT.reason),

@@ -55,7 +55,7 @@ impl<S: Socket> Shard<S> {
             Event::Binary(bytes) => self.hear(id, ClientMessage::Binary(bytes)),
             Event::Ping(payload) => {
                 let offer =
-                    self.connections[id].outbound.send_urgently(Frame::new(frame::pong(payload)), &mut self.workbench);
+                    self.connections[id].outbound.send_pong(Frame::new(frame::pong(payload)), &mut self.workbench);
                 self.note(id, offer);
             }
             Event::Pong(_) | Event::Close(_) => {}
@@ -77,6 +77,10 @@ impl<S: Socket> Shard<S> {
 
     pub(super) fn carry_out(&mut self, id: ConnectionId, mut actions: Actions) {
         for action in actions.drain(..) {
+            if self.connections[id].phase != Phase::Open {
+                // Nothing follows a close.
+                break;
+            }
             match action {
                 Action::Subscribe(topic) => self.expect(&topic, Waiting::Subscription(id)),
                 Action::Unsubscribe(topic) => self.unsubscribe(id, &topic),
