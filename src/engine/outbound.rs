@@ -17,8 +17,9 @@ const FRAMES_PER_WRITE_MAX: usize = 64;
 /// first-level cache costs less than one list entry per frame, a larger one does not.
 const JOINED_BYTES_MAX: usize = 16 * 1024;
 
-/// Lists kept for the next turn, and the longest kept as it is: 4 096 × 64 frames of 8 bytes are 2 MiB per shard.
-const SPARE_LISTS_MAX: usize = 4096;
+/// Lists kept for the next turn, and the longest kept as it is. As many as a shard may have connections: an event for all
+/// of them needs all of these at once. 512 bytes each at most, 16 MiB where 32 768 clients got 64 events in one turn.
+const SPARE_LISTS_MAX: usize = 32_768;
 const SPARE_LIST_FRAMES_MAX: usize = 64;
 
 /// What became of a frame that was offered to a connection.

@@ -1,0 +1,180 @@
+//! A shard full of workflow clients behind pretend sockets that take everything, count it and keep nothing.
+
+use bytes::{Bytes, BytesMut};
+use fanout::engine::connection::{ConnectionId, Socket, Watch};
+use fanout::engine::heartbeat::Rhythm;
+use fanout::engine::message::Message;
+use fanout::engine::shard::{Arrival, Limits, Shard};
+use fanout::engine::timers::Tick;
+use fanout::engine::topic::{Topic, TopicHasher};
+use fanout::http::{Family, Request};
+use fanout::protocols::{ProtocolSettings, families};
+use fanout::wire::{frame, head};
+use std::cell::Cell;
+use std::io::{self, IoSlice, Read, Write};
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+const PREFIX: &str = "workflow:events:";
+
+/// Connections that come within one turn: as many as a shard takes over at most.
+const ARRIVALS_PER_TURN: usize = 256;
+
+/// A shard, its clients, and what their sockets took.
+pub(crate) struct Crowd {
+    pub(crate) shard: Shard<Sink>,
+    pub(crate) taken: Rc<Taken>,
+    hasher: TopicHasher,
+}
+
+/// What all sockets together took.
+#[derive(Default)]
+pub(crate) struct Taken {
+    /// Kernel calls.
+    pub(crate) calls: Cell<usize>,
+    /// Bytes.
+    pub(crate) bytes: Cell<usize>,
+    /// Calls whose bytes stood elsewhere in memory than those of the call before: 0 if all clients share them.
+    pub(crate) moves: Cell<usize>,
+    /// Where the bytes of the latest call stand.
+    pub(crate) place: Cell<usize>,
+}
+
+/// A socket that takes everything; as large as a real one with its descriptor, its epoll set and its token.
+pub(crate) struct Sink {
+    taken: Rc<Taken>,
+    seat: Option<ConnectionId>,
+}
+
+impl Crowd {
+    /// So many connections, spread evenly over `topics` users.
+    pub(crate) fn new(connections: usize, topics: usize) -> Self {
+        let limits = Limits {
+            outbound_bytes_max: 1 << 20,
+            client_message_bytes_max: 64 * 1024,
+            client_messages_per_second: 10,
+            rhythm: Rhythm { ping_interval: Some(Duration::from_secs(54)), pong_timeout: Duration::from_secs(60) },
+        };
+        let shard = Shard::new(limits, Arc::default(), Tick::default());
+        let mut crowd = Self { shard, taken: Rc::default(), hasher: TopicHasher::with_key((1, 2)) };
+        let settings = ProtocolSettings { workflow_prefix: PREFIX.to_owned(), echo_path: None };
+        let workflow = families(&settings, crowd.hasher).remove(0);
+        for connection in 0..connections {
+            crowd.arrive(&workflow, connection % topics);
+            if connection % ARRIVALS_PER_TURN == 0 {
+                crowd.seat_all();
+            }
+        }
+        crowd.seat_all();
+        crowd
+    }
+
+    /// The topic of a user.
+    pub(crate) fn topic(&self, user: usize) -> Topic {
+        self.hasher.topic(Bytes::from(format!("{PREFIX}{}", name(user))))
+    }
+
+    /// Events for a user as they come from Redis: sealed in place, in one chunk.
+    pub(crate) fn events(&self, user: usize, count: usize, payload_bytes: usize) -> Vec<Message> {
+        let topic = self.topic(user);
+        let mut chunk = BytesMut::new();
+        let sealed: Vec<_> = (0..count)
+            .map(|_| {
+                let payload = push(&mut chunk, topic.name(), payload_bytes);
+                frame::seal_in_place(&mut chunk, payload)
+            })
+            .collect();
+        let chunk = chunk.freeze();
+        sealed.iter().map(|sealed| Message::sealed(topic.clone(), sealed.cut(&chunk))).collect()
+    }
+
+    /// One turn that brings these messages.
+    pub(crate) fn turn(&mut self, messages: &[Message]) {
+        for message in messages {
+            self.shard.deliver(message);
+        }
+        self.shard.end_turn();
+    }
+
+    fn arrive(&mut self, workflow: &Family, user: usize) {
+        let request = format!("GET /ws?username={} HTTP/1.1\r\nhost: localhost\r\n\r\n", name(user));
+        let head = head::parse(request.as_bytes()).ok().flatten().expect("a whole request");
+        let peer = ([127, 0, 0, 1], 1024).into();
+        let admission = (workflow.admit)(&Request::new(&head, peer)).expect("a good username");
+        let response = Bytes::from_static(b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
+        let socket = Sink { taken: Rc::clone(&self.taken), seat: None };
+        self.shard.arrive(Arrival { socket, peer, admission, response, unread: Bytes::new() });
+    }
+
+    /// Plays the broker, which knows of every interest at once.
+    fn seat_all(&mut self) {
+        let tickets: Vec<u64> =
+            self.shard.outgoing().interests.drain(..).filter_map(|interest| interest.ticket).collect();
+        for ticket in tickets {
+            self.shard.listening(ticket);
+        }
+        self.shard.end_turn();
+    }
+}
+
+/// As long as a UUID, which is what users are called in practice.
+fn name(user: usize) -> String {
+    format!("00000000-0000-4000-8000-{user:012}")
+}
+
+/// Appends an event as Redis sends it to a pattern's subscriber; says where its payload is.
+pub(crate) fn push(chunk: &mut BytesMut, channel: &[u8], payload_bytes: usize) -> Range<usize> {
+    chunk.extend_from_slice(b"*4\r\n$8\r\npmessage\r\n$17\r\nworkflow:events:*\r\n");
+    chunk.extend_from_slice(format!("${}\r\n", channel.len()).as_bytes());
+    chunk.extend_from_slice(channel);
+    chunk.extend_from_slice(format!("\r\n${payload_bytes}\r\n").as_bytes());
+    let start = chunk.len();
+    chunk.resize(start + payload_bytes, b'x');
+    chunk.extend_from_slice(b"\r\n");
+    start..start + payload_bytes
+}
+
+impl Taken {
+    fn take(&self, bytes: usize, place: *const u8) -> usize {
+        self.calls.update(|calls| calls + 1);
+        self.bytes.update(|total| total + bytes);
+        if self.place.replace(place.addr()) != place.addr() {
+            self.moves.update(|moves| moves + 1);
+        }
+        bytes
+    }
+}
+
+impl Socket for Sink {
+    fn take_seat(&mut self, id: ConnectionId) {
+        self.seat = Some(id);
+    }
+
+    fn watch(&mut self, _interest: Watch) {
+        unreachable!("{:?} is never late", self.seat);
+    }
+
+    fn finish(&mut self) {}
+}
+
+impl Read for Sink {
+    fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(self.taken.take(bytes.len(), bytes.as_ptr()))
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(self.taken.take(slices.iter().map(|slice| slice.len()).sum(), slices[0].as_ptr()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
