@@ -5,6 +5,7 @@
 //!        └──────────────── again while there is anything to do, else sleep ────────────────┘
 //! ```
 
+use super::clock::ring_every_tick;
 use super::listener::{BACKLOG, Listener};
 use super::poller::{Interest, Poller, Ready};
 use super::socket::TcpSocket;
@@ -14,12 +15,9 @@ use crate::engine::shard::{Arrival, Limits, Shard};
 use crate::engine::timers::{TICK, Tick};
 use crate::http::{self, ExchangeKey, Front, Site, Step};
 use crate::metrics::{NodeMetrics, turn_histogram};
-use crate::readiness::{self, Breath, readable};
+use crate::readiness::{self, Breath};
 use hdrhistogram::Histogram;
 use rustix::io::Errno;
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-};
 use slotmap::KeyData;
 use std::future::poll_fn;
 use std::io;
@@ -40,6 +38,9 @@ const ACCEPTS_PER_TURN_MAX: usize = 8;
 /// How long no connection is accepted after the process ran out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
+/// How often that is worth a line in the log.
+const PAUSE_LOGGED_EVERY: Duration = Duration::from_secs(60);
+
 /// Bytes read from a socket at once, shared by all connections of the shard: one whole largest frame of most clients.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
@@ -55,6 +56,7 @@ pub(super) struct Core {
     poller: Poller,
     listener: Option<Listener>,
     accepts_again: Option<Tick>,
+    pause_is_news_from: Tick,
     ready: Vec<Ready>,
     expired: Vec<ExchangeKey>,
     scratch: Box<[u8]>,
@@ -97,6 +99,7 @@ impl Core {
             poller,
             listener: Some(listener),
             accepts_again: None,
+            pause_is_news_from: clock.now,
             ready: Vec::new(),
             expired: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
@@ -256,7 +259,10 @@ impl Core {
     }
 
     fn pause_accepting(&mut self, cause: &str) {
-        tracing::warn!(cause, "not accepting connections for a second: raise the limit of open files (ulimit -n)");
+        if self.clock.now >= self.pause_is_news_from {
+            self.pause_is_news_from = self.clock.now.after(PAUSE_LOGGED_EVERY);
+            tracing::warn!(cause, "accepting connections pauses: raise the limit of open files (ulimit -n)");
+        }
         self.accepts_again = Some(self.clock.now.after(ACCEPT_PAUSE));
         self.listen_for(Interest::Nothing);
     }
@@ -377,22 +383,5 @@ impl Core {
 impl Turn {
     fn or(self, other: Self) -> Self {
         if self == Self::Busy { self } else { other }
-    }
-}
-
-/// Time passes on a sleeping shard too.
-///
-/// The clock is a descriptor and this a task of its own, so that the executor hears it whatever the shard's task does.
-async fn ring_every_tick(doorbell: Arc<Doorbell>) {
-    let clock = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
-        .expect("descriptors are left");
-    let tick = Timespec::try_from(TICK).expect("a tick is short");
-    let every_tick = Itimerspec { it_interval: tick, it_value: tick };
-    timerfd_settime(&clock, TimerfdTimerFlags::empty(), &every_tick).expect("a valid time");
-    loop {
-        readable(clock.as_fd()).await;
-        // Fails only where there was no tick: see `readable`.
-        let _ = rustix::io::read(&clock, &mut [0; 8]);
-        doorbell.ring();
     }
 }

@@ -1,5 +1,6 @@
 //! From a configuration to running shards, and back to nothing.
 
+mod clock;
 mod core;
 mod listener;
 mod poller;
@@ -7,6 +8,7 @@ mod socket;
 mod start;
 mod token;
 
+use self::clock::ring_every_tick;
 use self::core::Core;
 use self::listener::Listener;
 use crate::config::Config;
@@ -103,6 +105,7 @@ struct BrokerSeat {
 impl BrokerSeat {
     /// Takes events in until every shard has drained.
     async fn run(self) {
+        glommio::spawn_local(ring_every_tick(Arc::clone(self.node.doorbell()))).detach();
         let (router, publications) = Router::new(self.node, self.hasher, self.registry.broker_node);
         let router = Rc::new(router);
         let source = glommio::spawn_local(self.source.run(Rc::clone(&router), publications));

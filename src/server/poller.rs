@@ -127,3 +127,69 @@ impl Interest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glommio::{LocalExecutorBuilder, Placement};
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    /// More than the executor can count references to a task (16 bits).
+    const ROUNDS: usize = 40_000;
+
+    /// Nothing here takes so long.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn on_an_executor<F: Future<Output = ()> + 'static>(node: impl FnOnce() -> F + Send + 'static) {
+        let (ended, end) = mpsc::channel();
+        let run = move || async move {
+            node().await;
+            ended.send(()).expect("the test waits");
+        };
+        let executor = LocalExecutorBuilder::new(Placement::Unbound).io_memory(0).spawn(run);
+        let _executor = executor.expect("io_uring is available");
+        // Not joined: a node that has missed a wake-up never ends.
+        end.recv_timeout(PATIENCE).expect("the node neither panics nor misses a wake-up");
+    }
+
+    fn open_descriptors() -> usize {
+        std::fs::read_dir("/proc/self/fd").expect("Linux lists them").count()
+    }
+
+    #[test]
+    fn a_socket_is_heard_as_often_as_it_has_something_to_say() {
+        let (mut far, mut near) = UnixStream::pair().expect("descriptors are left");
+        near.set_nonblocking(true).expect("a socket");
+        thread::spawn(move || while far.write_all(b"?").and_then(|()| far.read_exact(&mut [0])).is_ok() {});
+        on_an_executor(move || async move {
+            let mut poller = Poller::new().expect("descriptors are left");
+            poller.interests().add(&near, 7, Interest::Reads).expect("a new socket");
+            let mut ready = Vec::new();
+            for _ in 0..ROUNDS {
+                poll_fn(|context| poller.poll_ready(context)).await;
+                poller.look(&mut ready).expect("a valid set");
+                assert!(ready.drain(..).map(|socket| socket.token).eq([7]), "it waits until there is something");
+                near.read_exact(&mut [0]).and_then(|()| near.write_all(b"!")).expect("it is readable");
+            }
+        });
+    }
+
+    #[test]
+    fn a_silent_set_can_be_asked_again_and_again() {
+        on_an_executor(|| async {
+            let mut poller = Poller::new().expect("descriptors are left");
+            assert!(!poller.is_ready().await);
+            let descriptors = open_descriptors();
+            for _ in 0..ROUNDS {
+                assert!(!poller.is_ready().await, "nobody has anything to say");
+                glommio::executor().yield_task_queue_now().await;
+            }
+            // Other tests open some at the same time.
+            assert!(open_descriptors() < descriptors + 1_000, "asking costs no descriptor");
+        });
+    }
+}
