@@ -86,17 +86,19 @@ impl Router {
         self.metrics.dropped(reason).add(1);
     }
 
-    /// Rings at the shards, lets others run, and waits until every message of the batch is in its lane.
+    /// Lets others run, and the executor hear its descriptors now and then: once per batch, after the answers to the one
+    /// before are out.
+    pub async fn breathe(&self) {
+        self.breath.take().await;
+    }
+
+    /// Rings at the shards and waits until every message of the batch is in its lane.
     ///
     /// While a shard is behind, the broker reads nothing: the publisher's socket is the queue. Shards never wait for
     /// clients, so a lane is only full while its core is busy.
     pub async fn settle(&self) {
-        loop {
-            let is_settled = self.resend();
-            self.breath.take().await;
-            if is_settled {
-                return;
-            }
+        while !self.resend() {
+            self.breathe().await;
             self.take_control();
         }
     }
@@ -136,7 +138,7 @@ impl Router {
                 return;
             }
             if !self.resend() {
-                self.breath.take().await;
+                self.breathe().await;
                 continue;
             }
             doorbell.wait(|| self.state.borrow().mesh.has_mail()).await;

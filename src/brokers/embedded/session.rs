@@ -71,7 +71,7 @@ impl Session {
     async fn serve(&mut self) -> End {
         loop {
             match self.duplex.receive().await {
-                Event::Received => {}
+                Event::Received => self.switchboard.router.breathe().await,
                 Event::Closed | Event::Quiet | Event::Cut | Event::Broken(_) => return End::Gone,
             }
             let (chunk, error) = self.parse_batch();
@@ -86,7 +86,6 @@ impl Session {
                 self.client.write(|reply| _ = reply.error(&format!("ERR {error}")));
                 return End::Over;
             }
-            glommio::yield_if_needed().await;
         }
     }
 

@@ -89,7 +89,10 @@ impl Subscriber {
         let (mut quiet_periods, mut needed_bytes) = (0, 0);
         loop {
             match duplex.receive().await {
-                Event::Received => quiet_periods = 0,
+                Event::Received => {
+                    quiet_periods = 0;
+                    self.router.breathe().await;
+                }
                 Event::Quiet if quiet_periods + 1 < QUIET_PERIODS_MAX => {
                     quiet_periods += 1;
                     outbox.offer(|out| command::encode(out, &[b"PING"]));
@@ -107,7 +110,6 @@ impl Subscriber {
                 Err(cause) => return cause,
             }
             self.router.settle().await;
-            glommio::yield_if_needed().await;
         }
     }
 
