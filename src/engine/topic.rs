@@ -29,6 +29,11 @@ impl TopicHasher {
         hasher.write(&name);
         Topic { hash: hasher.finish(), name }
     }
+
+    /// The topic of a channel that begins with a family's prefix.
+    pub fn prefixed(&self, prefix: &str, rest: &str) -> Topic {
+        self.topic(Bytes::from([prefix, rest].concat()))
+    }
 }
 
 /// A broker channel in full, for example `workflow:events:alice`, with its hash.

@@ -4,8 +4,8 @@ use super::response::Response;
 use super::site::{Refusal, Site};
 use crate::engine::mesh::PublishError;
 use crate::engine::topic::Topic;
-use crate::protocols::workflow::Username;
 use crate::wire::query;
+use crate::wire::username::Username;
 use serde_json::json;
 
 /// Says where an event goes by the last segment of the path: a percent-encoded username.
@@ -16,7 +16,7 @@ pub(super) fn topic(site: &Site, segment: &str) -> Result<Topic, Refusal> {
     }
     let name = query::decode_segment(segment).map_err(|bad| Refusal::bad_request(bad.to_string(), hint))?;
     let username = Username::parse(&name).map_err(|invalid| Refusal::bad_request(invalid.to_string(), hint))?;
-    Ok(username.topic(&site.settings.publish_prefix, &site.hasher))
+    Ok(site.hasher.prefixed(&site.settings.publish_prefix, username.as_str()))
 }
 
 /// Refuses an event that is too long before any of it is read.

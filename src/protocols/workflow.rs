@@ -3,65 +3,15 @@
 use crate::engine::close::CloseCode;
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat};
-use crate::engine::topic::{Topic, TopicHasher};
+use crate::engine::topic::TopicHasher;
 use crate::http::{Family, Refusal, Request};
 use crate::wire::frame;
+use crate::wire::username::Username;
 use bytes::Bytes;
-use std::fmt;
 use std::net::SocketAddr;
 
 /// Where this family connects.
 pub const PATH: &str = "/ws";
-
-/// Longest username, in bytes of UTF-8 after percent-decoding.
-pub const USERNAME_BYTES_MAX: usize = 255;
-
-/// A username as it may stand in a channel's name: 1 to 255 bytes, no control characters, compared byte by byte.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Username(String);
-
-/// Why a text is no username.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InvalidUsername {
-    /// It has no characters.
-    Empty,
-    /// It is longer than [`USERNAME_BYTES_MAX`].
-    TooLong,
-    /// It contains a control character (Unicode category Cc).
-    ControlCharacter,
-}
-
-impl Username {
-    /// Checks a decoded username. Characters that are special in Redis' patterns are ordinary ones here.
-    pub fn parse(text: &str) -> Result<Self, InvalidUsername> {
-        match text {
-            "" => Err(InvalidUsername::Empty),
-            _ if text.len() > USERNAME_BYTES_MAX => Err(InvalidUsername::TooLong),
-            _ if text.chars().any(char::is_control) => Err(InvalidUsername::ControlCharacter),
-            _ => Ok(Self(text.to_owned())),
-        }
-    }
-
-    /// The name itself.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The topic of this user's events: the broker's channel.
-    pub fn topic(&self, prefix: &str, hasher: &TopicHasher) -> Topic {
-        hasher.topic(Bytes::from(format!("{prefix}{}", self.0)))
-    }
-}
-
-impl fmt::Display for InvalidUsername {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Empty => "the username is empty",
-            Self::TooLong => "the username is longer than 255 bytes",
-            Self::ControlCharacter => "the username contains a control character",
-        })
-    }
-}
 
 /// One frontend's side of the conversation.
 struct Workflow {
@@ -94,7 +44,7 @@ fn admit(request: &Request<'_>, prefix: &str, hasher: &TopicHasher) -> Result<Ad
     let news = if unique("meta")?.as_deref() == Some("1") { News::Wanted } else { News::Unwanted };
     let prefix_bytes = u16::try_from(prefix.len()).expect("the configuration limits prefixes");
     let protocol = Box::new(Workflow { prefix_bytes, news });
-    Ok(Admission { protocol, placement: Placement::Keyed(username.topic(prefix, hasher)) })
+    Ok(Admission { protocol, placement: Placement::Keyed(hasher.prefixed(prefix, username.as_str())) })
 }
 
 impl Workflow {
@@ -138,30 +88,5 @@ fn notice_json(notice: &Notice) -> serde_json::Value {
         Notice::Draining { reconnect_after_ms } => serde_json::json!({
             "type": "fanout.draining", "reconnect_after_ms": reconnect_after_ms,
         }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn usernames_are_what_the_contract_says() {
-        let longest = "é".repeat(127) + "x";
-        for good in ["alice", "a", " ", "*", "user:[1]?\\*", "日本", longest.as_str()] {
-            assert_eq!(Username::parse(good).map(|name| name.as_str().to_owned()), Ok(good.to_owned()));
-        }
-        let too_long = "é".repeat(128);
-        let bad = [
-            ("", InvalidUsername::Empty),
-            (too_long.as_str(), InvalidUsername::TooLong),
-            ("a\nb", InvalidUsername::ControlCharacter),
-            ("\0", InvalidUsername::ControlCharacter),
-            ("a\u{85}", InvalidUsername::ControlCharacter),
-            ("\u{7f}", InvalidUsername::ControlCharacter),
-        ];
-        for (name, error) in bad {
-            assert_eq!(Username::parse(name), Err(error), "{name:?}");
-        }
     }
 }

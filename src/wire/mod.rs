@@ -4,4 +4,5 @@ pub mod frame;
 pub mod head;
 pub mod query;
 pub mod resp;
+pub mod username;
 pub mod ws;

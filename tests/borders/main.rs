@@ -12,8 +12,7 @@ const NEIGHBOURS: [(&str, &[&str]); 8] = [
     ("src/engine", &["engine", "metrics", "readiness", "wire"]),
     ("src/metrics", &["engine"]),
     ("src/protocols", &["engine", "http", "wire"]),
-    // `POST /publish/{username}` is the workflow family's door for those without Redis.
-    ("src/http", &["engine", "metrics", "protocols", "wire"]),
+    ("src/http", &["engine", "metrics", "wire"]),
     ("src/brokers", &["brokers", "config", "engine", "metrics", "readiness", "wire"]),
     ("src/config", &[]),
     ("src/logging", &["config"]),
