@@ -6,6 +6,7 @@
 
 mod model;
 mod socket;
+mod subscribing;
 mod world;
 
 use world::World;
