@@ -48,11 +48,6 @@ impl NodeId {
         Self::shard(shards)
     }
 
-    /// The main thread of a mesh with so many shards.
-    pub fn main(shards: usize) -> Self {
-        Self::shard(shards + 1)
-    }
-
     /// The number of this node.
     pub fn index(self) -> usize {
         usize::from(self.0)

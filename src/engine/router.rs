@@ -124,11 +124,6 @@ impl Router {
         }
     }
 
-    /// How many connections of this instance follow a topic.
-    pub fn followers(&self, topic: &Topic) -> u64 {
-        self.state.borrow().find(topic).map_or(0, Interest::total)
-    }
-
     /// Serves the control lanes until every shard has drained.
     pub async fn serve(&self) {
         let doorbell = Arc::clone(self.state.borrow().mesh.doorbell());
@@ -159,10 +154,6 @@ impl Router {
 }
 
 impl State {
-    fn find(&self, topic: &Topic) -> Option<&Interest> {
-        self.interests.find(topic.hash(), |interest| interest.topic == *topic)
-    }
-
     fn route(&mut self, message: Message) -> u64 {
         let Some(interest) = self.interests.find(message.topic.hash(), |interest| interest.topic == message.topic)
         else {

@@ -6,7 +6,6 @@ use crate::engine::protocol::Admission;
 use crate::engine::topic::TopicHasher;
 use crate::metrics::{NodeMetrics, Registry};
 use std::borrow::Cow;
-use std::net::SocketAddr;
 
 /// How a family lets a request in, or why it does not.
 pub type Admit = Box<dyn Fn(&Request<'_>) -> Result<Admission, Refusal>>;
@@ -58,8 +57,6 @@ pub struct HttpSettings {
     pub event_bytes_max: usize,
     /// WebSocket connections of all shards together.
     pub connections_max: usize,
-    /// Where this server listens.
-    pub listen: SocketAddr,
     /// This server's version.
     pub version: &'static str,
 }
@@ -76,8 +73,6 @@ pub struct Site {
     pub settings: HttpSettings,
     /// This shard.
     pub node: NodeId,
-    /// How many shards there are.
-    pub shards: usize,
 }
 
 impl Site {

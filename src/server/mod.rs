@@ -27,7 +27,6 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -63,7 +62,7 @@ pub fn serve(config: &Config, host: &Host) -> Result<(), StartError> {
     }
     for (node, listener) in nodes.into_iter().zip(plan.listeners) {
         let index = node.id().index();
-        let site = SitePlan { config: config.clone(), registry: registry.clone(), hasher, address: plan.address };
+        let site = SitePlan { config: config.clone(), registry: registry.clone(), hasher };
         let seat = ShardSeat { node, listener, site, broker: broker.take() };
         executors.push(spawn(&format!("shard-{index}"), config.cores[index], config, move || seat.run())?);
     }
@@ -134,7 +133,6 @@ struct SitePlan {
     config: Config,
     registry: Registry,
     hasher: TopicHasher,
-    address: SocketAddr,
 }
 
 impl SitePlan {
@@ -146,12 +144,11 @@ impl SitePlan {
             publish_prefix: config.workflow_prefix.clone(),
             event_bytes_max: config.limits.event_bytes_max,
             connections_max: config.limits.connections_max,
-            listen: self.address,
             version: env!("CARGO_PKG_VERSION"),
         };
         let families = protocols::families(&protocol_settings(config), self.hasher);
         let registry = self.registry.clone();
-        Site { families, hasher: self.hasher, registry, settings, node, shards: config.cores.len() }
+        Site { families, hasher: self.hasher, registry, settings, node }
     }
 }
 

@@ -63,11 +63,9 @@ fn site() -> Site {
             publish_prefix: "workflow:events:".to_owned(),
             event_bytes_max: 100_000,
             connections_max: 10,
-            listen: "127.0.0.1:8084".parse().unwrap(),
             version: "1.2.3",
         },
         node: NodeId::shard(1),
-        shards: 2,
     }
 }
 
