@@ -14,8 +14,12 @@ slotmap::new_key_type! {
     pub struct ConnectionId;
 }
 
+/// Sends that are made together. More would fit into a call; of so many the connections are still in the nearest cache
+/// when their sends are settled.
+pub const SENDS_PER_BATCH_MAX: usize = 256;
+
 /// What the engine needs of a socket. Behind it are TCP, and the pretend sockets of the simulation.
-pub trait Socket: io::Read + io::Write {
+pub trait Socket: io::Read {
     /// The connection has its seat: what the socket reports from now on is reported under this name.
     fn take_seat(&mut self, id: ConnectionId);
 
@@ -24,6 +28,22 @@ pub trait Socket: io::Read + io::Write {
 
     /// Sends everything and then the end of the stream; reading goes on.
     fn finish(&mut self);
+}
+
+/// What one socket is to be given.
+#[derive(Debug)]
+pub struct Send<'a, S> {
+    /// The socket.
+    pub socket: &'a S,
+    /// The bytes, in one piece; never none.
+    pub bytes: &'a [u8],
+}
+
+/// What gives bytes to many sockets at once: at most [`SENDS_PER_BATCH_MAX`] of them.
+pub trait Outlet<S> {
+    /// Makes every send once, without waiting, and appends to `taken`, in the same order, how many bytes each socket
+    /// took. A socket that takes none now is [`io::ErrorKind::WouldBlock`].
+    fn send(&mut self, sends: &[Send<'_, S>], taken: &mut Vec<io::Result<usize>>);
 }
 
 /// What a socket reports to its shard.

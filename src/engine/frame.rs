@@ -1,55 +1,108 @@
 //! Sealed bytes exactly as the kernel gets them, shared by all clients of one shard.
 
 use bytes::Bytes;
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 /// Frames shorter than this are copied out of their receive chunk before they wait for a late client: a chunk is
 /// 64 KiB, and a longer frame is at least a quarter of it.
 const CHUNK_SHARE_BYTES_MIN: usize = 16 * 1024;
 
-/// One frame, counted without atomics: it never leaves its shard.
+/// One frame, or several that go out together, counted without atomics: it never leaves its shard.
 ///
 /// ```text
 /// Frame ──► Sealed ──► receive chunk (64 KiB, shared with other frames and other shards)
-///              └─ after detach(): memory of its own
+///              └─ detached() ──► Sealed with memory of its own, shared by all late clients
 /// ```
 #[derive(Clone, Debug)]
 pub struct Frame(Rc<Sealed>);
 
 #[derive(Debug)]
 struct Sealed {
-    bytes: RefCell<Bytes>,
-    is_detached: Cell<bool>,
+    bytes: Bytes,
+    /// How many WebSocket frames the bytes are.
+    count: u32,
+    owner: Owner,
+}
+
+/// Whose memory the bytes are.
+#[derive(Debug)]
+enum Owner {
+    /// A receive chunk's; here is the copy, once somebody needed it.
+    Chunk(OnceCell<Frame>),
+    /// Nobody else's.
+    Frame,
 }
 
 impl Frame {
     /// Wraps sealed bytes: the one allocation a message costs per encoding and shard.
     pub fn new(sealed: Bytes) -> Self {
         debug_assert!(!sealed.is_empty(), "a frame has at least a header");
-        Self(Rc::new(Sealed { bytes: RefCell::new(sealed), is_detached: Cell::new(false) }))
+        Self(Rc::new(Sealed { bytes: sealed, count: 1, owner: Owner::Chunk(OnceCell::new()) }))
     }
 
-    /// The bytes, header included.
-    pub fn bytes(&self) -> Ref<'_, Bytes> {
-        self.0.bytes.borrow()
+    /// Several frames end to end: one copy, whoever gets them. A single one is not copied.
+    pub fn bundle(sealed: &[Bytes]) -> Self {
+        if let [single] = sealed {
+            return Self::new(single.clone());
+        }
+        let mut bytes = Vec::with_capacity(sealed.iter().map(Bytes::len).sum());
+        for frame in sealed {
+            bytes.extend_from_slice(frame);
+        }
+        let count = u32::try_from(sealed.len()).expect("a turn takes fewer than 2^32 messages");
+        Self(Rc::new(Sealed { bytes: bytes.into(), count, owner: Owner::Frame }))
     }
 
-    /// Whether both are the very same frame.
-    pub fn is_same(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
+    /// The bytes, headers included.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0.bytes
     }
 
-    /// Moves a short frame to memory of its own, once for everybody who shares it.
+    /// How many WebSocket frames it is.
+    pub fn count(&self) -> u64 {
+        self.0.count.into()
+    }
+
+    /// The same for a client that is late: a short frame in memory of its own, copied once for everybody.
     ///
     /// A slice keeps all of its receive chunk alive; a late client would hold 64 KiB for a few hundred bytes.
-    pub fn detach(&self) {
-        if self.0.is_detached.replace(true) {
-            return;
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        match &self.0.owner {
+            Owner::Chunk(copy) if self.0.bytes.len() < CHUNK_SHARE_BYTES_MIN => {
+                copy.get_or_init(|| self.copied()).clone()
+            }
+            Owner::Chunk(_) | Owner::Frame => self.clone(),
         }
-        let mut bytes = self.0.bytes.borrow_mut();
-        if bytes.len() < CHUNK_SHARE_BYTES_MIN {
-            *bytes = Bytes::copy_from_slice(&bytes);
-        }
+    }
+
+    fn copied(&self) -> Self {
+        let bytes = Bytes::copy_from_slice(&self.0.bytes);
+        Self(Rc::new(Sealed { bytes, count: self.0.count, owner: Owner::Frame }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_clients_share_one_copy_and_let_go_of_the_chunk() {
+        let chunk = Bytes::from(vec![7; 64 * 1024]);
+        let frame = Frame::new(chunk.slice(..100));
+        let (one, other) = (frame.detached(), frame.detached().detached());
+        drop(frame);
+        assert!(chunk.is_unique(), "nobody holds the chunk any more");
+        assert_eq!((one.bytes(), one.count()), (&[7; 100][..], 1));
+        assert!(std::ptr::eq(one.bytes(), other.bytes()), "one copy");
+    }
+
+    #[test]
+    fn a_bundle_is_its_frames_end_to_end_and_one_alone_is_not_copied() {
+        let frames = [Bytes::from(vec![1; 3]), Bytes::from(vec![2; 2])];
+        let bundle = Frame::bundle(&frames);
+        assert_eq!((bundle.bytes(), bundle.count()), (&[1, 1, 1, 2, 2][..], 2));
+        assert_eq!(Frame::bundle(&frames[..1]).bytes().as_ptr(), frames[0].as_ptr(), "the same memory");
     }
 }

@@ -1,24 +1,28 @@
 //! One core's share of the world: its connections, what they follow, and what waits to be sent to them.
 //!
 //! A turn is: take messages ([`Shard::deliver`]), hear sockets ([`Shard::readable`], [`Shard::writable`]), keep time
-//! ([`Shard::tick`]), and at its end judge who is late and write to everybody who was touched ([`Shard::end_turn`]).
+//! ([`Shard::tick`]), and at its end offer what came, judge who is full and write to everybody who was touched
+//! ([`Shard::end_turn`]).
 //! Between taking a message and the end of the turn nothing waits, locks or reads a clock.
 //!
 //! Invariants:
 //! - a connection that is `Open` follows its topics; from `Closing` on it follows nothing and gets nothing new;
-//! - a connection with unsent frames is in `touched`, or its socket is watched for room;
+//! - a connection with unsent frames is in `touched`, once, or its socket is watched for room;
+//! - what is in `marks` was delivered to those who follow *now*: before anybody comes or goes it is distributed;
 //! - whoever is in `subscriptions` is in `connections`.
 
 mod arrival;
 mod ending;
 mod hearing;
+mod marks;
 mod waiting;
+mod writing;
 
 pub use self::arrival::Arrival;
 
+use self::marks::Marks;
 use self::waiting::{Ticket, Waiting};
-use super::close::Close;
-use super::connection::{Connection, ConnectionId, Phase, Socket, Watch};
+use super::connection::{Connection, ConnectionId, Phase, Socket};
 use super::frame::Frame;
 use super::heartbeat::Rhythm;
 use super::mesh::{Interest, Publication};
@@ -27,8 +31,9 @@ use super::outbound::{Offer, Workbench};
 use super::protocol::{Actions, Notice};
 use super::subscriptions::{Subscriptions, TopicKey};
 use super::timers::{Tick, Wheel};
-use crate::metrics::{Drop, NodeMetrics};
+use crate::metrics::NodeMetrics;
 use slotmap::SlotMap;
+use std::io;
 use std::mem;
 use std::sync::Arc;
 
@@ -50,11 +55,15 @@ pub struct Shard<S> {
     connections: SlotMap<ConnectionId, Connection<S>>,
     subscriptions: Subscriptions,
     waiting: SlotMap<Ticket, (TopicKey, Waiting<S>)>,
-    /// Connections to be flushed at the end of the turn.
+    /// What this turn has brought and nobody was offered yet.
+    marks: Marks,
+    /// Connections to be written to at the end of the turn; each at most once.
     touched: Vec<ConnectionId>,
     /// Connections whose queue was full for a frame of this turn.
     full: Vec<ConnectionId>,
     workbench: Workbench,
+    /// What became of the sends of a batch.
+    taken: Vec<io::Result<usize>>,
     timers: Wheel<ConnectionId>,
     expired: Vec<ConnectionId>,
     now: Tick,
@@ -81,9 +90,11 @@ impl<S: Socket> Shard<S> {
             connections: SlotMap::with_key(),
             subscriptions: Subscriptions::default(),
             waiting: SlotMap::with_key(),
+            marks: Marks::default(),
             touched: Vec::new(),
             full: Vec::new(),
             workbench: Workbench::default(),
+            taken: Vec::new(),
             timers: Wheel::new(now),
             expired: Vec::new(),
             now,
@@ -105,27 +116,20 @@ impl<S: Socket> Shard<S> {
         &mut self.outgoing
     }
 
-    /// Offers a message to everybody on this shard who follows its topic.
+    /// Takes a message for everybody on this shard who follows its topic; they are offered it at the end of the turn.
     pub fn deliver(&mut self, message: &Message) {
         self.metrics.messages_in.add(1);
-        let Some(followers) = self.subscriptions.find(&message.topic) else { return };
+        let Some((key, followers)) = self.subscriptions.find(&message.topic) else { return };
         tracing::debug!(topic = %message.topic.display(), clients = followers.following(), "broadcast");
-        for group in followers.groups() {
-            let frame = Frame::new((group.encoding.seal)(message));
+        for (index, group) in followers.groups().iter_mut().enumerate() {
             self.metrics.encodes.add(1);
-            for &id in &group.members {
-                let outbound = &mut self.connections[id].outbound;
-                match outbound.offer(&frame, self.limits.outbound_bytes_max, &mut self.workbench) {
-                    Offer::First => self.touched.push(id),
-                    Offer::Queued => {}
-                    Offer::Full => self.full.push(id),
-                }
-            }
+            self.marks.add(key, index, group, (group.encoding.seal)(message));
         }
     }
 
     /// Tells the server's own news to the clients whose protocol passes it on.
     pub fn notify(&mut self, notice: &Notice) {
+        self.distribute();
         let open = self.connections.iter().filter(|(_, connection)| connection.phase == Phase::Open);
         let news: Vec<_> =
             open.filter_map(|(id, connection)| connection.protocol.notice(notice).map(|news| (id, news))).collect();
@@ -136,21 +140,9 @@ impl<S: Socket> Shard<S> {
 
     /// The socket takes bytes again.
     pub fn writable(&mut self, id: ConnectionId) {
-        self.flush(id);
-    }
-
-    /// Judges those whose queue was full, then writes to everybody who was touched: one kernel call each.
-    pub fn end_turn(&mut self) {
-        while let Some(id) = self.full.pop() {
-            self.metrics.dropped(Drop::SlowConsumer).add(1);
-            self.close_at_once(id, Close::SLOW);
+        if self.connections.get_mut(id).is_some_and(|connection| connection.outbound.retry()) {
+            self.touched.push(id);
         }
-        let mut touched = mem::take(&mut self.touched);
-        for id in touched.drain(..) {
-            self.flush(id);
-        }
-        self.touched = touched;
-        self.workbench.clear();
     }
 
     /// Time has come to `now`: pings, silences, lingering closes and drains fall due.
@@ -174,34 +166,6 @@ impl<S: Socket> Shard<S> {
             Offer::First => self.touched.push(id),
             Offer::Queued => {}
             Offer::Full => self.full.push(id),
-        }
-    }
-
-    fn flush(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        let was_late = connection.outbound.is_late();
-        let Ok(flushed) = connection.outbound.flush(&mut connection.socket, &mut self.workbench) else {
-            return self.hung_up(id);
-        };
-        self.metrics.kernel_sends.add(flushed.calls);
-        self.metrics.frames_out.add(flushed.frames);
-        self.metrics.bytes_out.add(flushed.bytes);
-        match (was_late, connection.outbound.is_late()) {
-            (false, true) => {
-                self.metrics.late.add(1);
-                connection.socket.watch(Watch::ReadsAndWrites);
-            }
-            (true, false) => {
-                self.metrics.late.subtract(1);
-                connection.socket.watch(Watch::Reads);
-            }
-            (true, true) | (false, false) => {}
-        }
-        if let Phase::Closing { until } = connection.phase
-            && connection.outbound.unsent_bytes() == 0
-        {
-            connection.phase = Phase::Lingering { until };
-            connection.socket.finish();
         }
     }
 }

@@ -35,13 +35,20 @@ pub struct Group {
     pub encoding: &'static Encoding,
     /// The connections, in no particular order.
     pub members: Vec<ConnectionId>,
+    /// Where the messages that this turn has brought for them are collected, once there are any.
+    pub mark: Option<u32>,
 }
 
 impl Subscriptions {
-    /// Followers of a topic, if there are any. The one look-up a message costs here.
-    pub fn find(&self, topic: &Topic) -> Option<&Followers> {
-        let key = self.index.find(topic.hash(), |&key| self.topics[key].topic == *topic)?;
-        Some(&self.topics[*key])
+    /// Followers of a topic, if there are any, and their key. The one look-up a message costs here.
+    pub fn find(&mut self, topic: &Topic) -> Option<(TopicKey, &mut Followers)> {
+        let key = *self.index.find(topic.hash(), |&key| self.topics[key].topic == *topic)?;
+        Some((key, &mut self.topics[key]))
+    }
+
+    /// One of the groups of a topic that has followers.
+    pub fn group(&mut self, key: TopicKey, index: usize) -> &mut Group {
+        &mut self.topics[key].groups[index]
     }
 
     /// Topics that have followers.
@@ -105,8 +112,8 @@ impl Followers {
     }
 
     /// The followers by encoding.
-    pub fn groups(&self) -> &[Group] {
-        &self.groups
+    pub fn groups(&mut self) -> &mut [Group] {
+        &mut self.groups
     }
 
     /// How many they are, those who are about to follow included.
@@ -123,7 +130,7 @@ impl Followers {
         let group = self.groups.iter_mut().find(|group| std::ptr::eq(group.encoding, encoding));
         match group {
             Some(group) => group.members.push(id),
-            None => self.groups.push(Group { encoding, members: vec![id] }),
+            None => self.groups.push(Group { encoding, members: vec![id], mark: None }),
         }
     }
 
@@ -175,7 +182,7 @@ mod tests {
             model.retain(|_, followers| !followers.is_empty());
             let found: BTreeSet<ConnectionId> = subscriptions
                 .find(&topic)
-                .map(|found| found.groups().iter().flat_map(|group| group.members.iter().copied()).collect())
+                .map(|(_, found)| found.groups().iter().flat_map(|group| group.members.iter().copied()).collect())
                 .unwrap_or_default();
             let expected = model.get(&name).map(|followers| followers.keys().copied().collect()).unwrap_or_default();
             assert_eq!(found, expected);

@@ -7,6 +7,7 @@
 
 use super::clock::ring_every_tick;
 use super::listener::{BACKLOG, Listener};
+use super::outlet::KernelOutlet;
 use super::poller::{Interest, Poller, Ready};
 use super::socket::TcpSocket;
 use super::token::Token;
@@ -54,6 +55,7 @@ pub(super) struct Core {
     mesh: MeshNode,
     doorbell: Arc<Doorbell>,
     poller: Poller,
+    outlet: KernelOutlet,
     listener: Option<Listener>,
     accepts_again: Option<Tick>,
     pause_is_news_from: Tick,
@@ -97,6 +99,7 @@ impl Core {
             doorbell: Arc::clone(mesh.doorbell()),
             mesh,
             poller,
+            outlet: KernelOutlet::new(),
             listener: Some(listener),
             accepts_again: None,
             pause_is_news_from: clock.now,
@@ -138,7 +141,7 @@ impl Core {
         let mail = mail.or(self.take_deliveries());
         let heard = if self.poller.is_ready().await { self.hear_sockets() } else { Turn::Idle };
         self.tell_broker();
-        self.shard.end_turn();
+        self.shard.end_turn(&mut self.outlet);
         // Whoever ended at the end of the turn is told too.
         self.tell_broker();
         let sent = if self.mesh.resend() { Turn::Idle } else { Turn::Busy };

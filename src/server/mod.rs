@@ -3,7 +3,9 @@
 mod clock;
 mod core;
 mod listener;
+mod outlet;
 mod poller;
+mod ring;
 mod socket;
 mod start;
 mod token;

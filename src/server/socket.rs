@@ -3,8 +3,9 @@
 use super::poller::{Interest, Interests};
 use super::token::Token;
 use crate::engine::connection::{ConnectionId, Socket, Watch};
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// A non-blocking stream and its place in the shard's epoll set.
 pub(super) struct TcpSocket {
@@ -16,6 +17,15 @@ pub(super) struct TcpSocket {
 impl TcpSocket {
     pub(super) fn new(stream: TcpStream, interests: Interests) -> Self {
         Self { stream, interests, token: 0 }
+    }
+
+    /// Gives the kernel what it takes now.
+    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        (&self.stream).write(bytes)
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 
@@ -45,19 +55,5 @@ impl Socket for TcpSocket {
 impl Read for TcpSocket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.read(buffer)
-    }
-}
-
-impl Write for TcpSocket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.write(bytes)
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.stream.write_vectored(slices)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! A pretend socket: takes as many bytes as the schedule allows, gives what the client has sent, breaks when told to.
 
-use crate::engine::connection::{ConnectionId, Socket, Watch};
+use crate::engine::connection::{ConnectionId, Outlet, Send, Socket, Watch};
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::rc::Rc;
 
 /// What lies between a client and its shard.
@@ -68,8 +68,8 @@ impl Read for PretendSocket {
     }
 }
 
-impl Write for PretendSocket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+impl PretendSocket {
+    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut wire = self.0.borrow_mut();
         assert_ne!(wire.state, WireState::Finished, "nothing is sent behind the end of the stream");
         if wire.state >= WireState::Broken {
@@ -83,9 +83,14 @@ impl Write for PretendSocket {
         wire.to_client.extend_from_slice(&bytes[..count]);
         Ok(count)
     }
+}
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+/// The way to all pretend sockets.
+pub(super) struct PretendOutlet;
+
+impl Outlet<PretendSocket> for PretendOutlet {
+    fn send(&mut self, sends: &[Send<'_, PretendSocket>], taken: &mut Vec<io::Result<usize>>) {
+        taken.extend(sends.iter().map(|send| send.socket.send(send.bytes)));
     }
 }
 

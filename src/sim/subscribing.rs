@@ -1,6 +1,6 @@
 //! Connections that follow many topics by their own wish: what a subscription promises and when.
 
-use super::socket::{PretendSocket, Wire, WireState};
+use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
 use crate::engine::close::CloseCode;
 use crate::engine::heartbeat::Rhythm;
 use crate::engine::message::Message;
@@ -63,18 +63,22 @@ impl Talk {
             client_messages_per_second: 0,
             rhythm: Rhythm { ping_interval: None, pong_timeout: Duration::from_secs(60) },
         };
-        let mut shard = Shard::new(limits, Arc::default(), Tick::default());
-        let wire = Rc::new(RefCell::new(Wire::default()));
-        shard.arrive(Arrival {
-            socket: PretendSocket(Rc::clone(&wire)),
+        let mut talk = Self { shard: Shard::new(limits, Arc::default(), Tick::default()), wire: Rc::default() };
+        talk.another(Placement::Anywhere);
+        assert_eq!(talk.heard(), b"101");
+        talk
+    }
+
+    /// Another client of the shard is the one that speaks from now on.
+    fn another(&mut self, placement: Placement) {
+        self.wire = Rc::new(RefCell::new(Wire::default()));
+        self.shard.arrive(Arrival {
+            socket: PretendSocket(Rc::clone(&self.wire)),
             peer: ([127, 0, 0, 1], 1).into(),
-            admission: Admission { protocol: Box::new(Commands), placement: Placement::Anywhere },
+            admission: Admission { protocol: Box::new(Commands), placement },
             response: Bytes::from_static(b"101"),
             unread: Bytes::new(),
         });
-        let mut talk = Self { shard, wire };
-        assert_eq!(talk.heard(), b"101");
-        talk
     }
 
     /// The client says something; what the broker is told by that: topic, followers, ticket.
@@ -98,7 +102,7 @@ impl Talk {
     }
 
     fn heard(&mut self) -> Vec<u8> {
-        self.shard.end_turn();
+        self.shard.end_turn(&mut PretendOutlet);
         std::mem::take(&mut self.wire.borrow_mut().to_client)
     }
 }
@@ -119,6 +123,27 @@ fn a_subscription_delivers_from_its_confirmation_on_and_ends_at_once() {
     assert_eq!(talk.publish("b"), b"");
     assert_eq!(talk.say("-a"), [("a".to_owned(), 0, None)]);
     assert_eq!(talk.publish("a"), b"");
+}
+
+#[test]
+fn who_comes_and_who_leaves_within_a_turn_gets_exactly_what_was_delivered_in_between() {
+    let mut talk = Talk::begin();
+    talk.another(Placement::Keyed(topic("a")));
+    let waiting = ticket(&talk.told());
+    talk.shard.listening(waiting);
+    assert_eq!(talk.heard(), b"101", "somebody follows already");
+    talk.another(Placement::Anywhere);
+    talk.heard();
+    let told = talk.say("+a");
+    for (number, event) in ["early", "timely", "late"].into_iter().enumerate() {
+        match number {
+            1 => talk.shard.listening(ticket(&told)),
+            2 => drop(talk.say("-a")),
+            _ => {}
+        }
+        talk.shard.deliver(&Message::copied(topic("a"), event));
+    }
+    assert_eq!(talk.heard(), b"\x81\x02=a\x81\x06timely");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Everything that exists in a simulation and everything that may happen in it.
 
 use super::model::{Client, WELCOME};
-use super::socket::{PretendSocket, Wire, WireState};
+use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
 use crate::engine::close::CloseCode;
 use crate::engine::heartbeat::Rhythm;
 use crate::engine::mesh::{self, Control, Delivery, MeshNode, NodeId};
@@ -279,7 +279,7 @@ impl Place {
         for interest in self.shard.outgoing().interests.drain(..) {
             self.mesh.send(broker, Control::Interest(interest));
         }
-        self.shard.end_turn();
+        self.shard.end_turn(&mut PretendOutlet);
     }
 
     /// Counters must agree with what is there.

@@ -1,7 +1,7 @@
 //! A shard full of workflow clients behind pretend sockets that take everything, count it and keep nothing.
 
 use bytes::{Bytes, BytesMut};
-use fanout::engine::connection::{ConnectionId, Socket, Watch};
+use fanout::engine::connection::{ConnectionId, Outlet, Send, Socket, Watch};
 use fanout::engine::heartbeat::Rhythm;
 use fanout::engine::message::Message;
 use fanout::engine::shard::{Arrival, Limits, Shard};
@@ -11,7 +11,7 @@ use fanout::http::{Family, Request};
 use fanout::protocols::{ProtocolSettings, families};
 use fanout::wire::{frame, head};
 use std::cell::Cell;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -47,6 +47,9 @@ pub(crate) struct Sink {
     taken: Rc<Taken>,
     seat: Option<ConnectionId>,
 }
+
+/// The way to all of them.
+struct Drain;
 
 impl Crowd {
     /// So many connections, spread evenly over `topics` users.
@@ -95,7 +98,7 @@ impl Crowd {
         for message in messages {
             self.shard.deliver(message);
         }
-        self.shard.end_turn();
+        self.shard.end_turn(&mut Drain);
     }
 
     fn arrive(&mut self, workflow: &Family, user: usize) {
@@ -115,7 +118,7 @@ impl Crowd {
         for ticket in tickets {
             self.shard.listening(ticket);
         }
-        self.shard.end_turn();
+        self.shard.end_turn(&mut Drain);
     }
 }
 
@@ -137,13 +140,14 @@ pub(crate) fn push(chunk: &mut BytesMut, channel: &[u8], payload_bytes: usize) -
 }
 
 impl Taken {
-    fn take(&self, bytes: usize, place: *const u8) -> usize {
+    fn take(&self, bytes: &[u8]) -> usize {
         self.calls.update(|calls| calls + 1);
-        self.bytes.update(|total| total + bytes);
-        if self.place.replace(place.addr()) != place.addr() {
+        self.bytes.update(|total| total + bytes.len());
+        let place = bytes.as_ptr().addr();
+        if self.place.replace(place) != place {
             self.moves.update(|moves| moves + 1);
         }
-        bytes
+        bytes.len()
     }
 }
 
@@ -165,16 +169,8 @@ impl Read for Sink {
     }
 }
 
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(self.taken.take(bytes.len(), bytes.as_ptr()))
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(self.taken.take(slices.iter().map(|slice| slice.len()).sum(), slices[0].as_ptr()))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+impl Outlet<Sink> for Drain {
+    fn send(&mut self, sends: &[Send<'_, Sink>], taken: &mut Vec<io::Result<usize>>) {
+        taken.extend(sends.iter().map(|send| Ok(send.socket.taken.take(send.bytes))));
     }
 }

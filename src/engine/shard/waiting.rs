@@ -39,6 +39,7 @@ impl<S: Socket> Shard<S> {
     }
 
     pub(super) fn follow(&mut self, id: ConnectionId, key: TopicKey) {
+        self.distribute();
         let connection = &mut self.connections[id];
         self.subscriptions.follow(key, id, connection.protocol.encoding());
         connection.topics.push(key);
@@ -75,6 +76,7 @@ impl<S: Socket> Shard<S> {
     }
 
     pub(super) fn leave(&mut self, key: TopicKey, id: ConnectionId) -> (Topic, usize) {
+        self.distribute();
         let topic = self.subscriptions.followers(key).topic().clone();
         let left = self.subscriptions.leave(key, id);
         self.announce_left(key, &topic, left);

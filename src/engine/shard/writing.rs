@@ -1,0 +1,154 @@
+//! The end of a turn: what it brought is offered to the followers, and everybody who was touched is written to.
+
+use super::Shard;
+use crate::engine::close::Close;
+use crate::engine::connection::{ConnectionId, Outlet, Phase, SENDS_PER_BATCH_MAX, Send, Socket, Watch};
+use crate::engine::frame::Frame;
+use crate::engine::outbound::{Offer, Portion};
+use crate::metrics::Drop;
+use arrayvec::ArrayVec;
+use bytes::Bytes;
+use std::io;
+use std::mem;
+
+/// Messages for one group that go out as one frame, in bytes: what one kernel call takes.
+const BUNDLE_BYTES_MAX: usize = 64 * 1024;
+
+/// Joined bytes of one batch: those of four full calls, so that they are still in the second-level cache when sent.
+const JOINED_BYTES_PER_BATCH_MAX: usize = 256 * 1024;
+
+type Portions = ArrayVec<(ConnectionId, Portion), SENDS_PER_BATCH_MAX>;
+
+impl<S: Socket> Shard<S> {
+    /// Offers what the turn has brought, judges those whose queue was full, then writes to everybody who was touched:
+    /// one kernel call each, in batches.
+    pub fn end_turn(&mut self, outlet: &mut impl Outlet<S>) {
+        self.distribute();
+        while let Some(id) = self.full.pop() {
+            self.close_at_once(id, Close::SLOW);
+        }
+        let mut next = 0;
+        while next < self.touched.len() {
+            let portions = self.prepare_batch(&mut next);
+            self.send_batch(&portions, outlet);
+            self.settle_batch(&portions);
+        }
+        self.touched.clear();
+    }
+
+    /// Offers everything that was delivered to those who follow its topic *now*: who comes or goes does so behind it.
+    pub(super) fn distribute(&mut self) {
+        let bundle_bytes_max = BUNDLE_BYTES_MAX.min(self.limits.outbound_bytes_max / 4);
+        let mut place = 0;
+        while let Some(mark) = self.marks.take(place) {
+            let group = self.subscriptions.group(mark.topic, mark.group);
+            group.mark = None;
+            for bundle in bundles(&mark.sealed, bundle_bytes_max) {
+                let frame = Frame::bundle(bundle);
+                for &id in &group.members {
+                    let outbound = &mut self.connections[id].outbound;
+                    match outbound.offer(&frame, self.limits.outbound_bytes_max, &mut self.workbench) {
+                        Offer::First => self.touched.push(id),
+                        Offer::Queued => {}
+                        Offer::Full => {
+                            self.full.push(id);
+                            self.metrics.dropped(Drop::SlowConsumer).add(frame.count());
+                        }
+                    }
+                }
+            }
+            self.marks.give_back(place, mark);
+            place += 1;
+        }
+        self.marks.clear();
+    }
+
+    /// Takes as many of the touched as one batch holds; afterwards their portions lie ready.
+    fn prepare_batch(&mut self, next: &mut usize) -> Portions {
+        let mut portions = Portions::new();
+        self.workbench.clear();
+        while !portions.is_full()
+            && self.workbench.joined_bytes() < JOINED_BYTES_PER_BATCH_MAX
+            && let Some(&id) = self.touched.get(*next)
+        {
+            *next += 1;
+            let Some(connection) = self.connections.get_mut(id) else { continue };
+            let was_late = connection.outbound.is_late();
+            match connection.outbound.prepare(&mut self.workbench) {
+                Some(portion) => portions.push((id, portion)),
+                None => self.settle(id, was_late),
+            }
+        }
+        portions
+    }
+
+    fn send_batch(&mut self, portions: &Portions, outlet: &mut impl Outlet<S>) {
+        let send = |(id, portion): &(ConnectionId, Portion)| {
+            let connection = &self.connections[*id];
+            Send { socket: &connection.socket, bytes: connection.outbound.bytes(portion, &self.workbench) }
+        };
+        let sends: ArrayVec<Send<'_, S>, SENDS_PER_BATCH_MAX> = portions.iter().map(send).collect();
+        self.metrics.kernel_sends.add(sends.len() as u64);
+        outlet.send(&sends, &mut self.taken);
+        assert_eq!(self.taken.len(), portions.len(), "an outlet says of every send what became of it");
+    }
+
+    fn settle_batch(&mut self, portions: &Portions) {
+        let mut taken = mem::take(&mut self.taken);
+        for ((id, portion), taken) in portions.iter().zip(taken.drain(..)) {
+            self.sent(*id, portion, taken);
+        }
+        self.taken = taken;
+    }
+
+    fn sent(&mut self, id: ConnectionId, portion: &Portion, taken: io::Result<usize>) {
+        let outbound = &mut self.connections[id].outbound;
+        let was_late = outbound.is_late();
+        let offered = outbound.bytes(portion, &self.workbench).len();
+        let Ok(sent) = outbound.sent(offered, taken, &mut self.workbench) else { return self.hung_up(id) };
+        self.metrics.frames_out.add(sent.frames);
+        self.metrics.bytes_out.add(sent.bytes);
+        if outbound.wants_more() {
+            self.touched.push(id);
+        }
+        self.settle(id, was_late);
+    }
+
+    /// Follows what a kernel call changed: who is late is watched, whose close is out ends the stream.
+    fn settle(&mut self, id: ConnectionId, was_late: bool) {
+        let connection = &mut self.connections[id];
+        match (was_late, connection.outbound.is_late()) {
+            (false, true) => {
+                self.metrics.late.add(1);
+                connection.socket.watch(Watch::ReadsAndWrites);
+            }
+            (true, false) => {
+                self.metrics.late.subtract(1);
+                connection.socket.watch(Watch::Reads);
+            }
+            (true, true) | (false, false) => {}
+        }
+        if let Phase::Closing { until } = connection.phase
+            && connection.outbound.unsent_bytes() == 0
+        {
+            connection.phase = Phase::Lingering { until };
+            connection.socket.finish();
+        }
+    }
+}
+
+/// Cuts messages into runs of at most `bytes_max`; a longer message stands alone.
+fn bundles(sealed: &[Bytes], bytes_max: usize) -> impl Iterator<Item = &[Bytes]> {
+    let mut rest = sealed;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |message: &&Bytes| {
+            bytes += message.len();
+            bytes <= bytes_max
+        };
+        let count = rest.iter().take_while(fits).count().max(1).min(rest.len());
+        let (bundle, behind) = rest.split_at(count);
+        rest = behind;
+        (!bundle.is_empty()).then_some(bundle)
+    })
+}
