@@ -11,7 +11,9 @@
 //! | [`Publisher`] | one RESP connection that publishes, to Redis and to the embedded broker alike |
 //! | [`Event`] | one workflow event that says for whom it is and which one in the row |
 //!
-//! Everything talks to loopback only and gives up after [`PATIENCE`].
+//! [`tester`] is the load tester, `fanout-loadtest`.
+//!
+//! Everything else talks to loopback only and gives up after [`PATIENCE`].
 
 mod answer;
 mod binary;
@@ -28,6 +30,7 @@ mod redis;
 mod server;
 mod server_frame;
 mod tally;
+pub mod tester;
 
 pub use answer::Answer;
 pub use binary::{binary, foreign_packages};

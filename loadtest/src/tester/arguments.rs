@@ -1,0 +1,258 @@
+//! What people type: flags, and scenario files with the same names.
+
+use super::dialect;
+use super::event_size::EventSize;
+use super::goal::Goal;
+use super::plan::{Load, Plan, Publish, Source};
+use super::scenario::Scenario;
+use super::template::Template;
+use clap::{Args, Parser, Subcommand};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+/// Receiving threads where nobody says otherwise: more than this keep no single server busy.
+const THREADS_DEFAULT_MAX: usize = 4;
+
+/// Publishing connections to Redis for a set rate: several, as coordinators are.
+const PUBLISHERS_AT_A_RATE: u32 = 4;
+
+/// Publishing connections over HTTP: each has one request on its way.
+const PUBLISHERS_OVER_HTTP: u32 = 16;
+
+const EXAMPLES: &str = "Examples:
+  fanout-loadtest fanout                                  1 000 clients on one username, 100 events/s
+  fanout-loadtest fanout --clients 10000 --window 4 --server-pid $(pidof fanout)
+  fanout-loadtest users --users 5000 --clients 10000 --rate 20000 --slo p99=50ms --json
+  fanout-loadtest users --scenario loadtest/scenarios/users.toml --seconds 60
+
+Exit codes: 0 pass; 1 fail, also when interrupted; 2 usage or no connection; 3 the tester saturated first.";
+
+/// Puts load on a server that hands events to WebSocket clients, and says what it carried at which latency.
+#[derive(Debug, Parser)]
+#[command(name = "fanout-loadtest", version, after_help = EXAMPLES, max_term_width = 120)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// One username, many clients: every event goes to all of them
+    Fanout(Box<Run>),
+    /// Many usernames with some connections each: every event goes to a random one
+    Users(Box<Run>),
+}
+
+/// One run and what becomes of its result.
+#[derive(Debug, Args)]
+#[command(next_line_help = true, after_help = EXAMPLES)]
+pub struct Run {
+    /// The load.
+    #[command(flatten)]
+    pub load: LoadArguments,
+    /// Reads settings from a TOML file with the names of these flags; flags win
+    #[arg(long, value_name = "FILE", help_heading = "Load")]
+    pub scenario: Option<PathBuf>,
+    /// What is printed and written.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// What is printed and written.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Output {
+    /// Prints one JSON object on standard output and nothing else there
+    #[arg(long)]
+    pub json: bool,
+    /// No progress on standard error
+    #[arg(long)]
+    pub quiet: bool,
+    /// Writes all latencies, in nanoseconds, as an interval log of HDR histograms (V2)
+    #[arg(long, value_name = "FILE")]
+    pub hdr: Option<PathBuf>,
+}
+
+/// What scenario files may say too.
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LoadArguments {
+    /// Where clients connect, as ws://HOST:PORT/PATH; {user} or {channel} is the topic's name
+    /// [default: `ws://127.0.0.1:8084/ws?username={user}`]
+    #[arg(long, value_name = "URL", help_heading = "Where")]
+    pub url: Option<String>,
+    /// Publishes there: Redis or an embedded broker [default: 127.0.0.1:6379]
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Where")]
+    pub redis: Option<String>,
+    /// Publishes by POST instead, such as `http://127.0.0.1:8084/publish/{user}`
+    #[arg(long, value_name = "URL", help_heading = "Where", conflicts_with_all = ["redis", "publish_to"])]
+    pub publish_http: Option<String>,
+    /// The channel of events; {user} or {channel} is the topic's name [default: workflow:events:{user}]
+    #[arg(long, value_name = "CHANNEL", help_heading = "Where")]
+    pub publish_to: Option<String>,
+    /// The family of clients [default: workflow]
+    #[arg(long, value_name = "NAME", help_heading = "Where")]
+    pub protocol: Option<String>,
+
+    /// Connections [default: 1000, or one for each user]
+    #[arg(long, value_name = "N", help_heading = "Load", allow_negative_numbers = true)]
+    pub clients: Option<u32>,
+    /// Usernames; clients are dealt out to them in turn [default: 1 for fanout, 1000 or all clients for users]
+    #[arg(long, value_name = "N", help_heading = "Load", allow_negative_numbers = true)]
+    pub users: Option<u32>,
+    /// Open loop: events a second, on a schedule that waits for nobody [default: 100 for fanout, 1000 for users]
+    #[arg(long, value_name = "PER_SECOND", help_heading = "Load", allow_negative_numbers = true)]
+    pub rate: Option<f64>,
+    /// Closed loop: events unfinished at once; one is finished when all its clients have it
+    #[arg(long, value_name = "N", help_heading = "Load", allow_negative_numbers = true)]
+    pub window: Option<u16>,
+    /// Bytes of an event, such as 256 or 64KiB [default: 256]
+    #[arg(long, value_name = "BYTES", help_heading = "Load")]
+    pub size: Option<EventSize>,
+    /// Seconds to measure [default: 10]
+    #[arg(long, value_name = "S", help_heading = "Load", allow_negative_numbers = true)]
+    pub seconds: Option<f64>,
+    /// Seconds of load before, not measured; what is lost or doubled in them counts all the same [default: 1]
+    #[arg(long, value_name = "S", help_heading = "Load", allow_negative_numbers = true)]
+    pub warmup: Option<f64>,
+
+    /// A latency to keep, such as p99=50ms, p99.9=200ms or max=1s; several allowed
+    #[arg(long, value_name = "GOAL", help_heading = "Judgement", value_delimiter = ',')]
+    pub slo: Option<Vec<Goal>>,
+    /// Seconds that a missing event is waited for before it is lost [default: 5]
+    #[arg(long, value_name = "S", help_heading = "Judgement", allow_negative_numbers = true)]
+    pub patience: Option<f64>,
+    /// The server's process on this machine: its processor time and memory are read
+    #[arg(long, value_name = "PID", help_heading = "Judgement")]
+    pub server_pid: Option<u32>,
+
+    /// Threads that receive [default: the cores this process may use, 4 at most]
+    #[arg(long, value_name = "N", help_heading = "This tester", allow_negative_numbers = true)]
+    pub threads: Option<u32>,
+    /// Connections that publish [default: 4 at a rate, 1 for a window, 16 over HTTP; never more than users]
+    #[arg(long, value_name = "N", help_heading = "This tester", allow_negative_numbers = true)]
+    pub publishers: Option<u32>,
+    /// Where connections come from: auto (127.0.0.x to this machine), system, or addresses [default: auto]
+    #[arg(long, value_name = "ADDRESSES", help_heading = "This tester")]
+    pub source: Option<String>,
+}
+
+impl Run {
+    /// The plan of what was typed.
+    ///
+    /// # Errors
+    /// One sentence, for a file that cannot be read and for the first value that does not fit.
+    pub fn plan(&self, scenario: &Scenario) -> Result<Plan, String> {
+        let arguments = match &self.scenario {
+            Some(file) => self.load.over(file)?,
+            None => self.load.clone(),
+        };
+        let plan = arguments.plan(scenario)?;
+        plan.check()?;
+        Ok(plan)
+    }
+}
+
+impl LoadArguments {
+    /// These flags, and what the file says where there are none.
+    fn over(&self, file: &Path) -> Result<Self, String> {
+        let unfit = |reason: &dyn std::fmt::Display| format!("--scenario {}: {reason}", file.display());
+        let text = fs::read_to_string(file).map_err(|error| unfit(&error))?;
+        let mut table: toml::Table = toml::from_str(&text).map_err(|error| unfit(&error))?;
+        let flags = toml::Table::try_from(self).map_err(|error| unfit(&error))?;
+        if self.rate.is_some() || self.window.is_some() {
+            table.remove("rate");
+            table.remove("window");
+        }
+        if self.redis.is_some() || self.publish_to.is_some() {
+            table.remove("publish-http");
+        }
+        table.extend(flags);
+        table.try_into().map_err(|error: toml::de::Error| unfit(&error))
+    }
+
+    fn plan(self, scenario: &Scenario) -> Result<Plan, String> {
+        let protocol = self.protocol.clone().unwrap_or_else(|| "workflow".to_owned());
+        let dialect = dialect::find(&protocol);
+        let (clients, users) = self.crowd(scenario);
+        let load = match (self.rate, self.window) {
+            (Some(_), Some(_)) => return Err("--rate is an open loop and --window a closed one: give one".to_owned()),
+            (_, Some(places)) => Load::Window(places),
+            (rate, None) => Load::Rate(rate.unwrap_or(scenario.rate)),
+        };
+        let preset_url = dialect.map_or("", |dialect| dialect.url());
+        Ok(Plan {
+            scenario: scenario.name.to_owned(),
+            publishers: self.publishers.unwrap_or_else(|| self.publishers_for(load).min(users).max(1)),
+            publish: self.publish(dialect.map_or("", |dialect| dialect.publish_to())),
+            protocol,
+            url: Template(self.url.unwrap_or_else(|| preset_url.to_owned())),
+            clients,
+            users,
+            load,
+            size: self.size.unwrap_or(EventSize(256)),
+            seconds: self.seconds.unwrap_or(10.0),
+            warmup: self.warmup.unwrap_or(1.0),
+            patience: self.patience.unwrap_or(5.0),
+            threads: self.threads.unwrap_or_else(threads),
+            slo: self.slo.unwrap_or_default(),
+            server_pid: self.server_pid,
+            source: source(self.source.as_deref())?,
+        })
+    }
+
+    /// Clients and users, each from the other where only one is given.
+    fn crowd(&self, scenario: &Scenario) -> (u32, u32) {
+        match (self.clients, self.users) {
+            (Some(clients), Some(users)) => (clients, users),
+            (Some(clients), None) => (clients, scenario.users.min(clients)),
+            (None, Some(users)) => (scenario.clients.max(users), users),
+            (None, None) => (scenario.clients, scenario.users),
+        }
+    }
+
+    fn publishers_for(&self, load: Load) -> u32 {
+        match load {
+            _ if self.publish_http.is_some() => PUBLISHERS_OVER_HTTP,
+            Load::Rate(_) => PUBLISHERS_AT_A_RATE,
+            Load::Window(_) => 1,
+        }
+    }
+
+    fn publish(&self, preset: &str) -> Publish {
+        if let Some(url) = &self.publish_http {
+            return Publish::Http { url: Template(url.clone()) };
+        }
+        Publish::Redis {
+            address: self.redis.clone().unwrap_or_else(|| "127.0.0.1:6379".to_owned()),
+            channel: Template(self.publish_to.clone().unwrap_or_else(|| preset.to_owned())),
+        }
+    }
+}
+
+/// As many as there are cores, in reason.
+fn threads() -> u32 {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(cores.min(THREADS_DEFAULT_MAX)).unwrap_or(1)
+}
+
+fn source(text: Option<&str>) -> Result<Source, String> {
+    match text {
+        None | Some("auto") => Ok(Source::Auto),
+        Some("system") => Ok(Source::System),
+        Some(list) => {
+            let addresses: Result<Vec<IpAddr>, _> = list.split(',').map(str::parse).collect();
+            addresses
+                .map(Source::Addresses)
+                .map_err(|_| format!("--source {list} is none of auto, system and a comma list of IP addresses"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+use super::{Arguments, Command};
+use crate::tester::plan::{Load, Plan, Publish};
+use crate::tester::scenario::{FANOUT, USERS};
+use clap::{CommandFactory, Parser};
+
+fn plan(line: &str) -> Result<Plan, String> {
+    let words = ["fanout-loadtest"].into_iter().chain(line.split_whitespace());
+    let arguments = Arguments::try_parse_from(words).map_err(|error| error.to_string())?;
+    if let Command::Users(run) = &arguments.command {
+        return run.plan(&USERS);
+    }
+    let Command::Fanout(run) = &arguments.command else { panic!("{line} is no load") };
+    run.plan(&FANOUT)
+}
+
+fn refused(line: &str, part: &str) {
+    let reason = plan(line).expect_err(line);
+    assert!(reason.contains(part), "{line}: {reason}");
+}
+
+#[test]
+fn the_help_is_consistent() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn without_flags_a_scenario_has_its_own_defaults() {
+    let fanout = plan("fanout").unwrap();
+    assert_eq!((fanout.clients, fanout.users, fanout.load, fanout.size.0), (1_000, 1, Load::Rate(100.0), 256));
+    assert_eq!(fanout.publishers, 1);
+    let users = plan("users").unwrap();
+    assert_eq!((users.clients, users.users, users.load, users.publishers), (1_000, 1_000, Load::Rate(1_000.0), 4));
+}
+
+#[test]
+fn clients_and_users_follow_from_each_other() {
+    let table = [
+        ("fanout --clients 3000", (3_000, 1)),
+        ("users --users 5000", (5_000, 5_000)),
+        ("users --users 5000 --clients 10000", (10_000, 5_000)),
+        ("users --clients 200", (200, 200)),
+        ("users --clients 4000", (4_000, 1_000)),
+    ];
+    for (line, expected) in table {
+        let plan = plan(line).unwrap();
+        assert_eq!((plan.clients, plan.users), expected, "{line}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused_in_a_sentence() {
+    let table = [
+        ("fanout --rate 0", "--rate 0"),
+        ("fanout --rate -1", "--rate -1"),
+        ("fanout --rate nan", "--rate NaN"),
+        ("fanout --window 0", "--window 0"),
+        ("fanout --rate 1 --window 1", "give one"),
+        ("fanout --size 47", "--size 47"),
+        ("fanout --size 64K", "a size is bytes"),
+        ("fanout --url http://127.0.0.1/", "ws://"),
+        ("fanout --url ws://127.0.0.1/ws?username=alice", "--url does not"),
+        ("users --url ws://127.0.0.1/a --publish-to a", "users need {user}"),
+        ("fanout --clients 0", "--clients 0"),
+        ("fanout --users 0", "--users 0"),
+        ("fanout --clients 5 --users 6", "more than --clients"),
+        ("fanout --clients 100000000", "open files"),
+        ("fanout --seconds 0", "--seconds 0"),
+        ("fanout --seconds -1", "--seconds -1"),
+        ("fanout --warmup -1", "--warmup -1"),
+        ("fanout --threads 0", "--threads 0"),
+        ("fanout --publishers 0", "--publishers 0"),
+        ("fanout --protocol gopher", "there are workflow"),
+        ("fanout --slo p98=1ms", "a goal is"),
+        ("fanout --server-pid 4294967295", "no such process"),
+        ("fanout --source here", "--source here"),
+        ("fanout --publish-http ws://127.0.0.1/{user}", "http://"),
+        ("fanout --publish-http http://127.0.0.1/{user} --redis 127.0.0.1:1", "cannot be used"),
+        ("fanout --scenario /nowhere.toml", "/nowhere.toml"),
+    ];
+    for (line, part) in table {
+        refused(line, part);
+    }
+}
+
+/// The files in `loadtest/scenarios`.
+fn scenario_file(name: &str) -> String {
+    format!("{}/scenarios/{name}.toml", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_scenario_files_are_the_scenarios() {
+    for name in ["fanout", "users"] {
+        let from_file = plan(&format!("{name} --scenario {}", scenario_file(name))).unwrap();
+        assert_eq!(from_file.settings(), plan(name).unwrap().settings(), "{name}");
+    }
+}
+
+#[test]
+fn flags_win_over_the_file() {
+    let file = scenario_file("fanout");
+    let changed = plan(&format!("fanout --scenario {file} --window 7 --clients 12")).unwrap();
+    assert_eq!((changed.load, changed.clients, changed.seconds), (Load::Window(7), 12, 10.0));
+}
+
+#[test]
+fn a_file_with_a_name_that_is_no_flag_is_refused() {
+    let file = std::env::temp_dir().join(format!("scenario-{}.toml", std::process::id()));
+    std::fs::write(&file, "clients = 5\nclient = 6\n").unwrap();
+    let reason = plan(&format!("fanout --scenario {}", file.display())).unwrap_err();
+    assert!(reason.contains("client") && reason.contains("unknown"), "{reason}");
+    std::fs::write(&file, "size = \"1KiB\"\nslo = [\"p99=5ms\"]\nrate = 7\n").unwrap();
+    let read = plan(&format!("fanout --scenario {}", file.display())).unwrap();
+    assert_eq!((read.size.0, read.slo[0].to_string().as_str(), read.load), (1_024, "p99=5ms", Load::Rate(7.0)));
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
+fn events_go_where_they_are_told_to() {
+    let Publish::Redis { address, channel } = plan("fanout --redis redis.test:7").unwrap().publish else {
+        panic!("--redis publishes to Redis")
+    };
+    assert_eq!((address.as_str(), channel.0.as_str()), ("redis.test:7", "workflow:events:{user}"));
+    let http = plan("fanout --publish-http http://127.0.0.1:8084/publish/{user}").unwrap();
+    assert!(matches!(http.publish, Publish::Http { .. }), "{http:?}");
+    assert_eq!(http.publishers, 1);
+}

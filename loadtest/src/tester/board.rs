@@ -1,0 +1,148 @@
+//! What the threads of a run tell each other.
+
+use super::clock::Clock;
+use super::ledger::Ledger;
+use super::window::Window;
+use hdrhistogram::Histogram;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Digits of latencies that are kept: values within one in a thousand.
+const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// Shared by all threads of one run.
+#[derive(Debug)]
+pub(crate) struct Board {
+    /// Nanoseconds since the run's epoch.
+    pub(crate) clock: Clock,
+    /// Connecting is over: who is not connected will not be.
+    pub(crate) is_seated: AtomicBool,
+    /// No event is to be published any more.
+    pub(crate) is_silent: AtomicBool,
+    /// The receiving threads are to end.
+    pub(crate) is_over: AtomicBool,
+    /// Events due from this moment on are measured.
+    pub(crate) measured_from: AtomicU64,
+    /// Events that were published and are measured.
+    pub(crate) published: AtomicU64,
+    /// The closed loop's window.
+    pub(crate) window: Window,
+    /// For each topic, the threads that have connections to it.
+    pub(crate) threads_of: Box<[AtomicU32]>,
+    /// For each topic, its connections.
+    pub(crate) listeners_of: Box<[AtomicU32]>,
+    /// The publishing thread's number in the kernel.
+    pub(crate) publishing_thread: AtomicI32,
+    tapes: Box<[Mutex<Tape>]>,
+}
+
+/// What one receiving thread has heard so far.
+#[derive(Debug)]
+pub(crate) struct Tape {
+    /// Its counts.
+    pub(crate) ledger: Ledger,
+    /// Latencies of measured events since they were last taken, in nanoseconds.
+    pub(crate) latency: Histogram<u64>,
+    /// How long its turns were, in nanoseconds: a frame may have waited so long before it was read.
+    pub(crate) turns: Histogram<u64>,
+    /// From the first `SYN` to the subscription, in nanoseconds.
+    pub(crate) connecting: Histogram<u64>,
+    /// Connections that were subscribed.
+    pub(crate) connected: u64,
+    /// When the first of them began to connect and the last was subscribed, in nanoseconds on the run's clock.
+    pub(crate) connecting_span: Option<(u64, u64)>,
+    /// Connections that could not be.
+    pub(crate) refused: u64,
+    /// Connections that are open.
+    pub(crate) open: u64,
+    /// Why the first of those refused was.
+    pub(crate) refusal: Option<String>,
+    /// What the first foreign event was.
+    pub(crate) stranger: Option<String>,
+    /// The thread's number in the kernel.
+    pub(crate) thread: i32,
+    /// When the last measured event came, in nanoseconds on the run's clock.
+    pub(crate) last_delivery: u64,
+}
+
+impl Tape {
+    fn new() -> Self {
+        Self {
+            ledger: Ledger::default(),
+            latency: histogram(),
+            turns: histogram(),
+            connecting: histogram(),
+            connected: 0,
+            connecting_span: None,
+            refused: 0,
+            open: 0,
+            refusal: None,
+            stranger: None,
+            thread: 0,
+            last_delivery: 0,
+        }
+    }
+
+    /// One more connection was subscribed that began to connect then and is now.
+    pub(crate) fn connect(&mut self, began: u64, now: u64) {
+        self.connected += 1;
+        self.open += 1;
+        self.connecting.saturating_record(now.saturating_sub(began));
+        let (first, _) = self.connecting_span.unwrap_or((began, now));
+        self.connecting_span = Some((first.min(began), now));
+    }
+
+    /// One more connection was refused.
+    pub(crate) fn refuse(&mut self, reason: impl FnOnce() -> String) {
+        self.refused += 1;
+        self.refusal.get_or_insert_with(reason);
+    }
+}
+
+/// An empty histogram of nanoseconds.
+pub(crate) fn histogram() -> Histogram<u64> {
+    /// An hour: what is later than that counts as an hour.
+    const NANOSECONDS_MAX: u64 = 3_600 * 1_000_000_000;
+    Histogram::new_with_bounds(1, NANOSECONDS_MAX, SIGNIFICANT_DIGITS).expect("these bounds are allowed")
+}
+
+impl Board {
+    /// For so many receiving threads, topics and places of the window.
+    pub(crate) fn new(clock: Clock, threads: u32, topics: u32, places: u16) -> io::Result<Self> {
+        Ok(Self {
+            clock,
+            is_seated: AtomicBool::new(false),
+            is_silent: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            measured_from: AtomicU64::new(u64::MAX),
+            published: AtomicU64::new(0),
+            window: Window::new(places)?,
+            threads_of: (0..topics).map(|_| AtomicU32::new(0)).collect(),
+            listeners_of: (0..topics).map(|_| AtomicU32::new(0)).collect(),
+            publishing_thread: AtomicI32::new(0),
+            tapes: (0..threads).map(|_| Mutex::new(Tape::new())).collect(),
+        })
+    }
+
+    /// What this thread has heard. Held by the thread for a turn, by others for a moment.
+    pub(crate) fn tape(&self, thread: u32) -> MutexGuard<'_, Tape> {
+        self.tapes[thread as usize].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What all threads have heard, one after another.
+    pub(crate) fn tapes(&self) -> impl Iterator<Item = MutexGuard<'_, Tape>> {
+        self.tapes.iter().map(|tape| tape.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Sums a number of all threads.
+    pub(crate) fn total(&self, number: impl Fn(&Tape) -> u64) -> u64 {
+        self.tapes().map(|tape| number(&tape)).sum()
+    }
+}
+
+/// What a message was, shortened for people.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    const SHOWN_MAX: usize = 80;
+    String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_MAX)]).escape_debug().to_string()
+}

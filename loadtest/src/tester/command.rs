@@ -1,0 +1,88 @@
+//! What the program does with what was typed.
+
+use super::arguments::{Arguments, Command, Output, Run};
+use super::outcome::Outcome;
+use super::progress::{Progress, Quiet, fitting};
+use super::run::{Surroundings, run};
+use super::scenario::{FANOUT, Scenario, USERS};
+use super::summary::summary;
+use clap::Parser;
+use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
+use hdrhistogram::serialization::{V2Serializer, interval_log::IntervalLogWriterError};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+/// Usage, or no connection.
+const NO_RUN: u8 = 2;
+
+/// The program.
+pub fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Fanout(arguments) => load(&FANOUT, &arguments),
+        Command::Users(arguments) => load(&USERS, &arguments),
+    };
+    done.unwrap_or_else(|reason| {
+        eprintln!("fanout-loadtest: {reason}");
+        ExitCode::from(NO_RUN)
+    })
+}
+
+/// One run of a scenario.
+fn load(scenario: &Scenario, arguments: &Run) -> Result<ExitCode, String> {
+    let plan = arguments.plan(scenario)?;
+    let interrupted = interruptible().map_err(|error| format!("signals cannot be caught: {error}"))?;
+    let progress: Box<dyn Progress> = if arguments.output.quiet { Box::new(Quiet) } else { fitting() };
+    let surroundings = Surroundings { progress: progress.as_ref(), interrupted: &interrupted, epoch: Instant::now() };
+    let outcome = run(&plan, &surroundings).map_err(|refusal| refusal.0)?;
+    hand_over(&outcome, &arguments.output).map_err(|error| format!("the result cannot be written: {error}"))?;
+    Ok(ExitCode::from(outcome.verdict.exit_code()))
+}
+
+/// The first Ctrl-C raises the flag, the second ends the program at once.
+fn interruptible() -> io::Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, 1, Arc::clone(&interrupted))?;
+        flag::register(signal, Arc::clone(&interrupted))?;
+    }
+    Ok(interrupted)
+}
+
+/// Prints and writes a result.
+fn hand_over(outcome: &Outcome, output: &Output) -> io::Result<()> {
+    if let Some(file) = &output.hdr {
+        write_histogram(outcome, file)?;
+    }
+    let text = if output.json { serde_json::to_string(outcome)? + "\n" } else { summary(outcome) };
+    io::stdout().write_all(text.as_bytes())
+}
+
+/// The whole run as one interval.
+fn write_histogram(outcome: &Outcome, file: &Path) -> io::Result<()> {
+    let Some(histogram) = &outcome.histogram else { return Ok(()) };
+    let mut file = BufWriter::new(File::create(file)?);
+    let mut serializer = V2Serializer::new();
+    let written = IntervalLogWriterBuilder::new()
+        .add_comment("latencies in nanoseconds")
+        .with_max_value_divisor(1.0)
+        .begin_log_with(&mut file, &mut serializer)
+        .and_then(|mut log| {
+            let length = Duration::from_secs_f64(outcome.seconds);
+            log.write_histogram(histogram, Duration::ZERO, length, None).map_err(as_io)
+        });
+    written.and_then(|()| file.flush())
+}
+
+fn as_io<E: std::fmt::Debug>(error: IntervalLogWriterError<E>) -> io::Error {
+    match error {
+        IntervalLogWriterError::IoError(error) => error,
+        other @ IntervalLogWriterError::SerializeError(_) => io::Error::other(format!("{other:?}")),
+    }
+}

@@ -1,0 +1,62 @@
+//! The load tester: what `fanout-loadtest` does.
+//!
+//! | noun | is |
+//! |---|---|
+//! | [`arguments`], [`scenario`] | what people type, flags or a file; the defaults of each subcommand |
+//! | [`plan`] | the same, checked: one run |
+//! | [`run`] | does it: connects, publishes, receives, drains; `run/record.rs` writes down, `run/session.rs` conducts |
+//! | `worker`, `handshake`, `connection` | receiving threads, each with an epoll set and its share of the clients |
+//! | `ear`, `form`, [`stamp`] | events of bytes: most are recognised by comparing fixed places |
+//! | `ledger` | exact counts of losses, duplicates, reorderings and strangers' events |
+//! | `publishing`, `pace`, `window` | the publishing thread: the open loop's schedule, the closed loop's window |
+//! | [`publish`], [`dialect`] | the two seams: where events go in, what clients say; a table of each |
+//! | `board` | what the threads of a run share |
+//! | `watch` | processor time and memory of the server and of the tester itself |
+//! | `verdict`, [`outcome`] | what a run means, and everything that is known about it |
+//! | [`progress`], [`summary`] | what people see meanwhile and at the end |
+//!
+//! Rules that hold for every figure:
+//!
+//! - An event's latency counts from the moment it was *due*: on the schedule of an open loop, whatever held it up.
+//! - An event belongs to the measurement if it was due after the warm-up. Losses, duplicates, reorderings and foreign
+//!   events count over the whole run, warm-up included.
+//! - A connection that ended early is counted as closed; what it missed afterwards is not counted as lost, because
+//!   nobody promised it.
+//! - The publishing thread never waits for answers while receivers have work: a tester whose receivers sleep while the
+//!   server sends makes sending look cheaper than it is.
+
+// Counts become figures for people and ratios here: what 53 bits cannot tell apart, nobody wants told apart.
+#![allow(clippy::cast_precision_loss)]
+
+pub mod arguments;
+mod board;
+mod clock;
+pub mod command;
+mod connection;
+pub mod dialect;
+mod ear;
+pub mod event_size;
+mod form;
+pub mod goal;
+mod handshake;
+mod ledger;
+mod open_files;
+pub mod outcome;
+mod pace;
+pub mod plan;
+pub mod progress;
+pub mod publish;
+mod publishing;
+pub mod record;
+pub mod run;
+pub mod scenario;
+mod seating;
+mod sources;
+pub mod stamp;
+pub mod summary;
+pub mod target;
+pub mod template;
+mod verdict;
+mod watch;
+mod window;
+mod worker;

@@ -1,0 +1,232 @@
+//! What a run is to do, checked: whoever holds a plan need not check again.
+
+use super::dialect;
+use super::event_size::EventSize;
+use super::goal::Goal;
+use super::open_files;
+use super::stamp::EVENT_BYTES_MIN;
+use super::target::Target;
+use super::template::Template;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+
+/// Topics that a stamp has digits for.
+const USERS_MAX: u32 = 1 << 24;
+
+/// Connections that publish at most: each costs a call per turn of the publishing thread.
+const PUBLISHERS_MAX: u32 = 1_024;
+
+/// Threads that receive at most.
+const THREADS_MAX: u32 = 256;
+
+/// The largest event: far above what any of the brokers delivers by default.
+const EVENT_BYTES_MAX: usize = 64 << 20;
+
+/// Events a second that the schedule can tell apart.
+const RATE_MAX: f64 = 1e8;
+
+/// A week, in seconds.
+const SECONDS_MAX: f64 = 7.0 * 24.0 * 3_600.0;
+
+/// One run. Agents get it over the network.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The family of clients, by its name in [`dialect::TABLE`].
+    pub protocol: String,
+    /// Where clients connect.
+    pub url: Template,
+    /// Where events are published.
+    pub publish: Publish,
+    /// Connections.
+    pub clients: u32,
+    /// Topics; connections are dealt out to them in turn.
+    pub users: u32,
+    /// How many events, and when.
+    pub load: Load,
+    /// Bytes of one event.
+    pub size: EventSize,
+    /// Seconds to measure, after the warm-up.
+    pub seconds: f64,
+    /// Seconds before, which are not measured.
+    pub warmup: f64,
+    /// Seconds that a missing event is waited for.
+    pub patience: f64,
+    /// Threads that receive.
+    pub threads: u32,
+    /// Connections that publish.
+    pub publishers: u32,
+    /// Latencies to keep.
+    pub slo: Vec<Goal>,
+    /// The server's process, to be watched.
+    pub server_pid: Option<u32>,
+    /// Where connections come from.
+    pub source: Source,
+}
+
+/// Where events are published.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Publish {
+    /// By `PUBLISH`, to Redis or to the embedded broker.
+    Redis {
+        /// `host:port`.
+        address: String,
+        /// The channel, with the topic's place.
+        channel: Template,
+    },
+    /// By `POST`, the event as the body.
+    Http {
+        /// The whole URL, with the topic's place.
+        url: Template,
+    },
+}
+
+/// How many events, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Load {
+    /// Open loop: so many a second, whatever the server does.
+    Rate(f64),
+    /// Closed loop: so many unfinished at once, the next when one is finished.
+    Window(u16),
+}
+
+/// Where connections come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// Spread over 127.0.0.x where the server is on this machine, else the system's choice.
+    Auto,
+    /// The system's choice.
+    System,
+    /// Spread over these.
+    Addresses(Vec<IpAddr>),
+}
+
+impl Plan {
+    /// Checks everything that can be checked without connecting.
+    ///
+    /// # Errors
+    /// One sentence, for the first thing that does not fit.
+    pub fn check(&self) -> Result<(), String> {
+        self.check_places()?;
+        self.check_numbers()?;
+        self.check_times()?;
+        open_files::check(self.clients, self.publishers)?;
+        match self.server_pid {
+            Some(pid) if !Path::new(&format!("/proc/{pid}")).exists() => {
+                Err(format!("--server-pid {pid}: there is no such process"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the event's due times are on a schedule.
+    pub fn is_open_loop(&self) -> bool {
+        matches!(self.load, Load::Rate(_))
+    }
+
+    /// Places of the window; 0 for an open loop.
+    pub fn window(&self) -> u16 {
+        match self.load {
+            Load::Rate(_) => 0,
+            Load::Window(places) => places,
+        }
+    }
+
+    /// Every setting by its flag, as text.
+    pub fn settings(&self) -> BTreeMap<String, String> {
+        let mut settings = vec![
+            ("protocol", self.protocol.clone()),
+            ("url", self.url.0.clone()),
+            ("clients", self.clients.to_string()),
+            ("users", self.users.to_string()),
+            ("size", self.size.to_string()),
+            ("seconds", self.seconds.to_string()),
+            ("warmup", self.warmup.to_string()),
+            ("patience", self.patience.to_string()),
+            ("threads", self.threads.to_string()),
+            ("publishers", self.publishers.to_string()),
+        ];
+        settings.push(match self.load {
+            Load::Rate(rate) => ("rate", rate.to_string()),
+            Load::Window(places) => ("window", places.to_string()),
+        });
+        match &self.publish {
+            Publish::Redis { address, channel } => {
+                settings.extend([("redis", address.clone()), ("publish-to", channel.0.clone())]);
+            }
+            Publish::Http { url } => settings.push(("publish-http", url.0.clone())),
+        }
+        if !self.slo.is_empty() {
+            let goals: Vec<String> = self.slo.iter().map(Goal::to_string).collect();
+            settings.push(("slo", goals.join(",")));
+        }
+        settings.into_iter().map(|(name, text)| (name.to_owned(), text)).collect()
+    }
+
+    fn check_places(&self) -> Result<(), String> {
+        if dialect::find(&self.protocol).is_none() {
+            let known: Vec<&str> = dialect::TABLE.iter().map(|dialect| dialect.name()).collect();
+            return Err(format!("--protocol {} is not known; there are {}", self.protocol, known.join(", ")));
+        }
+        Target::parse("ws://", &self.url).map_err(|reason| format!("--url: {reason}"))?;
+        let (flag, name) = match &self.publish {
+            Publish::Redis { channel, .. } => ("--publish-to", channel),
+            Publish::Http { url } => {
+                Target::parse("http://", url).map_err(|reason| format!("--publish-http: {reason}"))?;
+                ("--publish-http", url)
+            }
+        };
+        if self.url.has_place() != name.has_place() {
+            let (with, without) = if self.url.has_place() { ("--url", flag) } else { (flag, "--url") };
+            return Err(format!("{with} says where the username stands ({{user}}), {without} does not"));
+        }
+        if self.users > 1 && !self.url.has_place() {
+            return Err(format!("{} users need {{user}} in --url and {flag}", self.users));
+        }
+        Ok(())
+    }
+
+    fn check_numbers(&self) -> Result<(), String> {
+        within("--clients", self.clients, 1, u32::MAX)?;
+        within("--users", self.users, 1, USERS_MAX)?;
+        if self.users > self.clients {
+            return Err(format!("--users {} is more than --clients {}", self.users, self.clients));
+        }
+        within("--threads", self.threads, 1, THREADS_MAX)?;
+        within("--publishers", self.publishers, 1, PUBLISHERS_MAX)?;
+        within("--size", self.size.0, EVENT_BYTES_MIN, EVENT_BYTES_MAX)?;
+        match self.load {
+            Load::Rate(rate) if !(rate > 0.0 && rate <= RATE_MAX) => {
+                Err(format!("--rate {rate} is not above 0 and at most {RATE_MAX} events a second"))
+            }
+            Load::Window(0) => Err("--window 0 lets no event on its way".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_times(&self) -> Result<(), String> {
+        let times = [("--seconds", self.seconds), ("--warmup", self.warmup), ("--patience", self.patience)];
+        for (flag, seconds) in times {
+            if !(0.0..=SECONDS_MAX).contains(&seconds) {
+                return Err(format!("{flag} {seconds} is not between 0 and {SECONDS_MAX} seconds"));
+            }
+        }
+        if self.seconds == 0.0 {
+            return Err("--seconds 0 measures nothing".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn within<N: Copy + PartialOrd + std::fmt::Display>(flag: &str, number: N, least: N, most: N) -> Result<(), String> {
+    if number < least || number > most {
+        return Err(format!("{flag} {number} is not between {least} and {most}"));
+    }
+    Ok(())
+}

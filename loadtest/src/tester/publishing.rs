@@ -1,0 +1,259 @@
+//! The publishing thread: events as the schedule or the window has them, over several connections.
+
+use super::board::{Board, histogram};
+use super::clock::{SECOND, nanoseconds};
+use super::pace::Pace;
+use super::plan::{Load, Plan};
+use super::publish::{self, Publisher};
+use super::stamp::Stamp;
+use super::template::{Template, topic_name};
+use hdrhistogram::Histogram;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::thread::gettid;
+use std::io;
+use std::num::NonZeroU64;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+/// Bytes that may wait in one connection before nothing more is queued: what one call takes at its best.
+const UNSENT_BYTES_MAX: usize = 64 * 1024;
+
+/// The longest sleep: answers are read so often at least, and the end of the run is seen.
+const SLEEP_MAX: u64 = SECOND / 50;
+
+/// When events are published, in nanoseconds on the run's clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    /// The first is due here.
+    pub(crate) from: u64,
+    /// The first that is measured.
+    pub(crate) measured_from: u64,
+    /// None is due from here on.
+    pub(crate) until: u64,
+}
+
+/// What was published.
+pub(crate) struct Published {
+    /// Events of each topic, warm-up included.
+    pub(crate) of_topic: Vec<u64>,
+    /// Measured events that were due.
+    pub(crate) due: u64,
+    /// How late events of the schedule were queued, in nanoseconds.
+    pub(crate) lateness: Histogram<u64>,
+    /// Whether a connection did not take what was due.
+    pub(crate) was_blocked: bool,
+    /// No event of the window was finished for as long as patience lasts.
+    pub(crate) was_stalled: bool,
+    /// Why publishing ended early.
+    pub(crate) error: Option<String>,
+    /// Kept open until the clients' figures are taken.
+    connections: Vec<Box<dyn Publisher>>,
+}
+
+/// The thread's own.
+pub(crate) struct Publishing<'a> {
+    board: &'a Board,
+    plan: &'a Plan,
+    span: Span,
+    run: u16,
+    connections: Vec<Box<dyn Publisher>>,
+    /// Names by topic.
+    names: Vec<String>,
+    /// Topics that somebody listens to.
+    heard: Vec<u32>,
+    random: fastrand::Rng,
+    /// Next place of the window to try.
+    place: u16,
+    event: Vec<u8>,
+    published: Published,
+}
+
+impl<'a> Publishing<'a> {
+    /// Connects the publishers.
+    ///
+    /// # Errors
+    /// One sentence, where that is not possible.
+    pub(crate) fn connect(plan: &'a Plan, board: &'a Board, run: u16) -> Result<Self, String> {
+        let name: Template = publish::name(&plan.publish)?;
+        let of_topic = vec![0; plan.users as usize];
+        Ok(Self {
+            board,
+            plan,
+            span: Span { from: 0, measured_from: 0, until: 0 },
+            run,
+            connections: publish::connect(plan)?,
+            names: (0..plan.users).map(|topic| name.fill(&topic_name(run, topic))).collect(),
+            heard: (0..plan.users).filter(|&topic| board.listeners_of[topic as usize].load(SeqCst) > 0).collect(),
+            random: fastrand::Rng::with_seed(u64::from(run)),
+            place: 0,
+            event: Vec::with_capacity(plan.size.0),
+            published: Published {
+                of_topic,
+                due: 0,
+                lateness: histogram(),
+                was_blocked: false,
+                was_stalled: false,
+                error: None,
+                connections: Vec::new(),
+            },
+        })
+    }
+
+    /// Publishes for this span and waits for the answers.
+    pub(crate) fn run(mut self, span: Span) -> Published {
+        self.span = span;
+        self.board.publishing_thread.store(gettid().as_raw_nonzero().get(), SeqCst);
+        // Sleeps end within microseconds of their time instead of 50; where that is refused, lateness shows it.
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+        let outcome = match self.plan.load {
+            Load::Rate(rate) => self.follow(Pace::new(span.from, rate)),
+            Load::Window(_) => self.fill_the_window(),
+        };
+        self.published.error = outcome.and_then(|()| self.finish()).err().map(|error| error.to_string());
+        self.published.connections = self.connections;
+        self.published
+    }
+
+    fn follow(&mut self, pace: Pace) -> io::Result<()> {
+        let mut number = 0;
+        let mut is_blocked = false;
+        while !self.board.is_silent.load(SeqCst) {
+            let now = self.board.clock.now();
+            if now >= self.span.until {
+                break;
+            }
+            is_blocked = false;
+            while !is_blocked && pace.due(number) <= now {
+                is_blocked = !self.publish_due(pace.due(number), now)?;
+                number += u64::from(!is_blocked);
+            }
+            self.turn()?;
+            let next = if is_blocked { now + SLEEP_MAX } else { pace.due(number) };
+            self.sleep(next.min(self.span.until))?;
+        }
+        let ended = self.board.clock.now().min(self.span.until);
+        self.published.due = pace.count_before(ended) - pace.count_before(self.span.measured_from.min(ended));
+        self.published.was_blocked = is_blocked;
+        Ok(())
+    }
+
+    /// Publishes one event of the schedule; false where its connection takes no more.
+    fn publish_due(&mut self, due: u64, now: u64) -> io::Result<bool> {
+        let topic = self.choose();
+        let connection = topic as usize % self.connections.len();
+        if self.connections[connection].unsent_bytes() > UNSENT_BYTES_MAX {
+            self.connections[connection].turn()?;
+            if self.connections[connection].unsent_bytes() > UNSENT_BYTES_MAX {
+                return Ok(false);
+            }
+        }
+        self.queue(topic, due, 0);
+        if due >= self.span.measured_from {
+            self.published.lateness.saturating_record(now - due);
+        }
+        Ok(true)
+    }
+
+    fn fill_the_window(&mut self) -> io::Result<()> {
+        let patience = nanoseconds(Duration::from_secs_f64(self.plan.patience));
+        let window = &self.board.window;
+        let mut begun = 0;
+        let mut last_progress = (window.finished(), self.board.clock.now());
+        while !self.board.is_silent.load(SeqCst) {
+            let now = self.board.clock.now();
+            let finished = window.finished();
+            if finished > last_progress.0 {
+                last_progress = (finished, now);
+            }
+            self.published.was_stalled = now > last_progress.1 + patience;
+            if now >= self.span.until || self.published.was_stalled {
+                break;
+            }
+            for _ in begun - finished..u64::from(window.len()) {
+                begun += 1;
+                self.queue_in_window(now);
+            }
+            self.turn()?;
+            window.fall_asleep();
+            if window.finished() == finished {
+                self.sleep((now + SLEEP_MAX).min(self.span.until))?;
+            }
+            window.wake_up();
+        }
+        self.published.due = self.board.published.load(SeqCst);
+        Ok(())
+    }
+
+    fn queue_in_window(&mut self, now: u64) {
+        let topic = self.choose();
+        let threads = self.board.threads_of[topic as usize].load(SeqCst);
+        let place = self.board.window.take(self.place, threads).expect("a finished event left its place");
+        self.place = (place + 1) % self.board.window.len();
+        self.queue(topic, now, place);
+    }
+
+    /// A random topic among those that are listened to.
+    fn choose(&mut self) -> u32 {
+        if self.heard.len() == 1 { self.heard[0] } else { self.heard[self.random.usize(..self.heard.len())] }
+    }
+
+    fn queue(&mut self, topic: u32, due: u64, place: u16) {
+        let sequence = &mut self.published.of_topic[topic as usize];
+        let stamp = Stamp { run: self.run, topic, sequence: *sequence, place, due };
+        *sequence += 1;
+        self.event.clear();
+        stamp.write(self.plan.size.0, &mut self.event);
+        let connection = topic as usize % self.connections.len();
+        self.connections[connection].publish(&self.names[topic as usize], &self.event);
+        if due >= self.span.measured_from {
+            self.board.published.fetch_add(1, SeqCst);
+        }
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        self.connections.iter_mut().filter(|connection| connection.unanswered() > 0).try_for_each(|it| it.turn())
+    }
+
+    /// Waits until a moment, until the window's doorbell rings or until a connection takes more.
+    ///
+    /// Answers are not waited for: they would wake this thread once for each event while the receivers have work.
+    fn sleep(&self, until: u64) -> io::Result<()> {
+        let now = self.board.clock.now();
+        if until <= now {
+            return Ok(());
+        }
+        let blocked = self.connections.iter().filter(|connection| connection.unsent_bytes() > 0);
+        let mut files: Vec<PollFd<'_>> = blocked
+            .map(|connection| PollFd::from_borrowed_fd(connection.descriptor(), connection.interest()))
+            .collect();
+        files.push(PollFd::from_borrowed_fd(self.board.window.doorbell(), PollFlags::IN));
+        wait(&mut files, until.min(now + SLEEP_MAX) - now)
+    }
+
+    /// Sends what is queued and waits for the answers, as long as patience lasts.
+    fn finish(&mut self) -> io::Result<()> {
+        let deadline = self.board.clock.now() + nanoseconds(Duration::from_secs_f64(self.plan.patience));
+        while !self.board.is_silent.load(SeqCst) && self.board.clock.now() < deadline {
+            self.turn()?;
+            let unanswered = self.connections.iter().filter(|connection| connection.unanswered() > 0);
+            let mut files: Vec<PollFd<'_>> = unanswered
+                .map(|connection| PollFd::from_borrowed_fd(connection.descriptor(), connection.interest()))
+                .collect();
+            if files.is_empty() {
+                return Ok(());
+            }
+            wait(&mut files, SLEEP_MAX)?;
+        }
+        let unsent: usize = self.connections.iter().map(|connection| connection.unsent_bytes()).sum();
+        self.published.was_blocked |= unsent > 0;
+        Ok(())
+    }
+}
+
+fn wait(files: &mut [PollFd<'_>], pause: u64) -> io::Result<()> {
+    let pause = Timespec::try_from(Duration::from_nanos(pause)).map_err(io::Error::other)?;
+    match poll(files, Some(&pause)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,127 @@
+//! One run from beginning to end: connect, publish, receive, drain, judge.
+
+mod record;
+mod session;
+
+use super::board::Board;
+use super::clock::Clock;
+use super::dialect;
+use super::form::Form;
+use super::handshake::Door;
+use super::outcome::Outcome;
+use super::plan::Plan;
+use super::progress::{Progress, Quiet};
+use super::seating::Seating;
+use super::target::Target;
+use super::verdict;
+use super::watch::Reading;
+use super::worker::{Left, Orders, Worker};
+use session::Session;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
+use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::Instant;
+use std::{fmt, io};
+
+/// Why there was no run: a sentence for people. The exit code is 2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal(pub String);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(sentence: String) -> Self {
+        Self(sentence)
+    }
+}
+
+/// What a run meets in the program around it.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Who is told how it goes.
+    pub progress: &'a dyn Progress,
+    /// Raised by whoever wants it to end early, with a report of what was measured so far.
+    pub interrupted: &'a AtomicBool,
+    /// The moment that due times in events count from.
+    pub epoch: Instant,
+}
+
+impl Surroundings<'_> {
+    /// Nobody watches and nobody interrupts; time counts from now.
+    pub fn quiet() -> Self {
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        Self { progress: &Quiet, interrupted: &NEVER, epoch: Instant::now() }
+    }
+}
+
+/// Ends the threads of a run, however it ends.
+struct OverAtLast<'a>(&'a Board);
+
+impl Drop for OverAtLast<'_> {
+    fn drop(&mut self) {
+        self.0.is_silent.store(true, SeqCst);
+        self.0.is_over.store(true, SeqCst);
+    }
+}
+
+/// A receiving thread.
+type Receiver<'scope> = ScopedJoinHandle<'scope, io::Result<Vec<Left>>>;
+
+/// Does what the plan says and judges it.
+///
+/// # Errors
+/// One sentence, where the plan does not fit or nobody could connect. Whatever goes wrong later is in the outcome.
+pub fn run(plan: &Plan, surroundings: &Surroundings<'_>) -> Result<Outcome, Refusal> {
+    plan.check()?;
+    let run = fastrand::u16(..);
+    let board = Board::new(Clock::since(surroundings.epoch), plan.threads, plan.users, plan.window());
+    let board = board.map_err(|error| Refusal(format!("this machine gives no event descriptor: {error}")))?;
+    let before = plan.server_pid.and_then(|pid| Reading::whole(pid).ok());
+    let outcome = thread::scope(|scope| {
+        let end = OverAtLast(&board);
+        let receivers = receive(scope, plan, &board, run)?;
+        let mut session = Session::new(plan, surroundings, &board, before);
+        session.connect(&receivers)?;
+        let published = session.publish(scope, run)?;
+        drop(end);
+        let left = receivers.into_iter().map(|receiver| joined(receiver.join()).map_err(|error| error.to_string()));
+        let left: Vec<Left> = left.collect::<Result<Vec<_>, String>>()?.into_iter().flatten().collect();
+        Ok(session.outcome(&published, &left))
+    });
+    surroundings.progress.end();
+    let (mut outcome, signs) = outcome.map_err(|reason: String| Refusal(reason))?;
+    verdict::judge(plan, &mut outcome, &signs);
+    Ok(outcome)
+}
+
+/// Starts the receiving threads.
+fn receive<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    plan: &Plan,
+    board: &'scope Board,
+    run: u16,
+) -> Result<Vec<Receiver<'scope>>, String> {
+    let target = Target::parse("ws://", &plan.url)?;
+    let dialect = dialect::find(&plan.protocol).ok_or_else(|| format!("no protocol {}", plan.protocol))?;
+    let door = Door::new(target, plan.source.clone(), dialect.subprotocol());
+    let seating = Seating { clients: plan.clients, topics: plan.users, threads: plan.threads };
+    let start = |thread| {
+        let connections = seating.connections_of(thread).map(|connection| (connection, seating.topic(connection)));
+        let form = Form::new(plan.size.0);
+        let orders =
+            Orders { board, thread, run, dialect, form, door: door.clone(), connections: connections.collect() };
+        let worker = Worker::new(orders)?;
+        thread::Builder::new().name(format!("receiver-{thread}")).spawn_scoped(scope, move || worker.run())
+    };
+    let receivers: io::Result<Vec<_>> = (0..plan.threads).map(start).collect();
+    receivers.map_err(|error| format!("a receiving thread cannot start: {error}"))
+}
+
+/// What a thread brought; its panic is ours.
+fn joined<T>(outcome: thread::Result<T>) -> T {
+    outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

@@ -1,0 +1,124 @@
+//! Processor time and memory of processes and threads, read from `/proc` (proc(5), Documentation/scheduler/sched-stats).
+
+use super::clock::nanoseconds;
+use super::outcome::ServerCost;
+use std::fs;
+use std::io;
+use std::time::Instant;
+
+/// A process as it stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    /// User and system time of all its threads, in nanoseconds.
+    pub(crate) busy: u64,
+    /// Resident memory, in bytes.
+    pub(crate) resident_bytes: u64,
+    /// The kernel's socket and slab memory, of the whole machine, in bytes.
+    pub(crate) kernel_bytes: Option<u64>,
+    at: Instant,
+}
+
+impl Reading {
+    /// Reads all of it. Walks the page tables of the process: not for the middle of a measurement.
+    pub(crate) fn whole(pid: u32) -> io::Result<Self> {
+        let coarse = resident_bytes(pid)?;
+        let resident_bytes = exact_resident_bytes(pid).unwrap_or(coarse);
+        Ok(Self { busy: processor_time(pid)?, resident_bytes, kernel_bytes: kernel_bytes().ok(), at: Instant::now() })
+    }
+
+    /// Made of what was read without touching page tables.
+    pub(crate) fn quick(busy: u64, resident_bytes: u64) -> Self {
+        Self { busy, resident_bytes, kernel_bytes: None, at: Instant::now() }
+    }
+
+    /// What was spent until `end` for so many deliveries.
+    pub(crate) fn cost(&self, end: &Self, deliveries: u64) -> ServerCost {
+        let busy = end.busy.saturating_sub(self.busy) as f64;
+        let elapsed = nanoseconds(end.at.duration_since(self.at)).max(1) as f64;
+        ServerCost {
+            cpu_ns_per_delivery: busy / deliveries.max(1) as f64,
+            cores: busy / elapsed,
+            rss_bytes: end.resident_bytes,
+            ..ServerCost::default()
+        }
+    }
+}
+
+/// User and system time of all threads of a process, in nanoseconds.
+pub(crate) fn processor_time(pid: u32) -> io::Result<u64> {
+    let mut total = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread may end between the list and the look.
+        total += numbers(&thread?.path().join("schedstat").to_string_lossy()).map_or(0, |[running, _]| running);
+    }
+    Ok(total)
+}
+
+/// Nanoseconds that a thread of this process ran, and waited for a core.
+pub(crate) fn thread_times(thread: i32) -> io::Result<[u64; 2]> {
+    numbers(&format!("/proc/self/task/{thread}/schedstat"))
+}
+
+/// Resident memory of a process, in bytes: cheap, and up to some dozen pages per thread behind.
+///
+/// # Errors
+/// For a process that ended too: nobody may have asked for its exit code yet, but it has no memory any more.
+pub(crate) fn resident_bytes(pid: u32) -> io::Result<u64> {
+    match numbers(&format!("/proc/{pid}/statm"))? {
+        [_, 0] => Err(io::Error::other(format!("process {pid} has ended"))),
+        [_, pages] => Ok(pages * rustix::param::page_size() as u64),
+    }
+}
+
+fn exact_resident_bytes(pid: u32) -> io::Result<u64> {
+    kibibytes(&format!("/proc/{pid}/smaps_rollup"), "Rss:")
+}
+
+/// Pages of TCP buffers and all slabs: sockets, their inodes and files. Of the whole machine.
+fn kernel_bytes() -> io::Result<u64> {
+    let sockets = fs::read_to_string("/proc/net/sockstat")?;
+    let words = sockets.lines().find_map(|line| line.strip_prefix("TCP:")).unwrap_or_default();
+    let pages = words.split_whitespace().skip_while(|word| *word != "mem").nth(1).and_then(|word| word.parse().ok());
+    let buffers = pages.unwrap_or(0_u64) * rustix::param::page_size() as u64;
+    Ok(buffers + kibibytes("/proc/meminfo", "Slab:")?)
+}
+
+fn kibibytes(file: &str, name: &str) -> io::Result<u64> {
+    let text = fs::read_to_string(file)?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    let value = value.and_then(|value| value.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    value.map(|kibibytes| kibibytes * 1024).ok_or_else(|| io::Error::other(format!("no {name} in {file}")))
+}
+
+/// The first two numbers of a file.
+fn numbers(file: &str) -> io::Result<[u64; 2]> {
+    let text = fs::read_to_string(file)?;
+    let mut numbers = text.split_whitespace().filter_map(|word| word.parse().ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(first), Some(second)) => Ok([first, second]),
+        _ => Err(io::Error::other(format!("no two numbers in {file}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_has_memory_and_spends_time() {
+        let before = Reading::whole(std::process::id()).unwrap();
+        assert!(before.resident_bytes > 100_000, "{before:?}");
+        let mut spent = 0_u64;
+        while processor_time(std::process::id()).unwrap() <= before.busy {
+            spent = std::hint::black_box(spent + 1);
+        }
+        let cost = before.cost(&Reading::whole(std::process::id()).unwrap(), 10);
+        assert!(cost.cpu_ns_per_delivery > 0.0 && cost.cores > 0.0, "{cost:?}");
+        assert!(resident_bytes(std::process::id()).unwrap() > 100_000);
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_is_an_error() {
+        assert!(Reading::whole(u32::MAX).is_err());
+    }
+}
