@@ -1,4 +1,5 @@
 //! A shard full of workflow clients behind pretend sockets that take everything, count it and keep nothing.
+#![allow(dead_code, reason = "tests and benches share this; each uses a part of it")]
 
 use bytes::{Bytes, BytesMut};
 use fanout::engine::connection::{ConnectionId, Outlet, Send, Socket, Watch};
@@ -18,6 +19,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const PREFIX: &str = "workflow:events:";
+
+/// The channel of the first user.
+pub(crate) const CHANNEL: &[u8] = b"workflow:events:00000000-0000-4000-8000-000000000000";
+
+/// Always the same hashes, so that counts can be repeated.
+pub(crate) const HASHER: TopicHasher = TopicHasher::with_key((1, 2));
+
+/// Time between pings to a client.
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(54);
 
 /// Connections that come within one turn: as many as a shard takes over at most.
 const ARRIVALS_PER_TURN: usize = 256;
@@ -54,18 +64,25 @@ struct Drain;
 impl Crowd {
     /// So many connections, spread evenly over `topics` users.
     pub(crate) fn new(connections: usize, topics: usize) -> Self {
+        Self::of((0..connections).map(|connection| connection % topics))
+    }
+
+    /// A connection for each of these users.
+    pub(crate) fn of(users: impl IntoIterator<Item = usize>) -> Self {
+        // Chooses the moments of the first pings.
+        fastrand::seed(1);
         let limits = Limits {
             outbound_bytes_max: 1 << 20,
             client_message_bytes_max: 64 * 1024,
             client_messages_per_second: 10,
-            rhythm: Rhythm { ping_interval: Some(Duration::from_secs(54)), pong_timeout: Duration::from_secs(60) },
+            rhythm: Rhythm { ping_interval: Some(PING_INTERVAL), pong_timeout: Duration::from_secs(60) },
         };
         let shard = Shard::new(limits, Arc::default(), Tick::default());
-        let mut crowd = Self { shard, taken: Rc::default(), hasher: TopicHasher::with_key((1, 2)) };
+        let mut crowd = Self { shard, taken: Rc::default(), hasher: HASHER };
         let settings = ProtocolSettings { workflow_prefix: PREFIX.to_owned(), echo_path: None };
         let workflow = families(&settings, crowd.hasher).remove(0);
-        for connection in 0..connections {
-            crowd.arrive(&workflow, connection % topics);
+        for (connection, user) in users.into_iter().enumerate() {
+            crowd.arrive(&workflow, user);
             if connection % ARRIVALS_PER_TURN == 0 {
                 crowd.seat_all();
             }
@@ -95,9 +112,19 @@ impl Crowd {
 
     /// One turn that brings these messages.
     pub(crate) fn turn(&mut self, messages: &[Message]) {
+        self.deliver(messages);
+        self.end_turn();
+    }
+
+    /// The first half of a turn: takes these messages.
+    pub(crate) fn deliver(&mut self, messages: &[Message]) {
         for message in messages {
             self.shard.deliver(message);
         }
+    }
+
+    /// The second half of a turn: offers them to their followers and writes.
+    pub(crate) fn end_turn(&mut self) {
         self.shard.end_turn(&mut Drain);
     }
 

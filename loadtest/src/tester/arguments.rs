@@ -4,6 +4,7 @@ use super::dialect;
 use super::event_size::EventSize;
 use super::goal::Goal;
 use super::plan::{Load, Plan, Publish, Source};
+use super::plot::PlotArguments;
 use super::scenario::Scenario;
 use super::template::Template;
 use clap::{Args, Parser, Subcommand};
@@ -46,6 +47,8 @@ pub enum Command {
     Fanout(Box<Run>),
     /// Many usernames with some connections each: every event goes to a random one
     Users(Box<Run>),
+    /// Draws a plot from recorded runs or from what `--json` printed, as one SVG file
+    Plot(PlotArguments),
 }
 
 /// One run and what becomes of its result.
@@ -76,6 +79,9 @@ pub struct Output {
     /// Writes all latencies, in nanoseconds, as an interval log of HDR histograms (V2)
     #[arg(long, value_name = "FILE")]
     pub hdr: Option<PathBuf>,
+    /// Writes one page with figures and plots that opens without a network
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
 }
 
 /// What scenario files may say too.

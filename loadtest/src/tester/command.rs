@@ -2,7 +2,9 @@
 
 use super::arguments::{Arguments, Command, Output, Run};
 use super::outcome::Outcome;
+use super::plot;
 use super::progress::{Progress, Quiet, fitting};
+use super::report;
 use super::run::{Surroundings, run};
 use super::scenario::{FANOUT, Scenario, USERS};
 use super::summary::summary;
@@ -27,6 +29,7 @@ pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Fanout(arguments) => load(&FANOUT, &arguments),
         Command::Users(arguments) => load(&USERS, &arguments),
+        Command::Plot(arguments) => plot::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|reason| {
         eprintln!("fanout-loadtest: {reason}");
@@ -59,6 +62,9 @@ fn interruptible() -> io::Result<Arc<AtomicBool>> {
 fn hand_over(outcome: &Outcome, output: &Output) -> io::Result<()> {
     if let Some(file) = &output.hdr {
         write_histogram(outcome, file)?;
+    }
+    if let Some(file) = &output.report {
+        report::write(outcome, file)?;
     }
     let text = if output.json { serde_json::to_string(outcome)? + "\n" } else { summary(outcome) };
     io::stdout().write_all(text.as_bytes())

@@ -14,6 +14,7 @@
 //! | `watch` | processor time and memory of the server and of the tester itself |
 //! | `verdict`, [`outcome`] | what a run means, and everything that is known about it |
 //! | [`progress`], [`summary`] | what people see meanwhile and at the end |
+//! | [`report`], [`record`], [`plot`] | the page with plots, recorded runs, and plots of those |
 //!
 //! Rules that hold for every figure:
 //!
@@ -44,10 +45,12 @@ mod open_files;
 pub mod outcome;
 mod pace;
 pub mod plan;
+pub mod plot;
 pub mod progress;
 pub mod publish;
 mod publishing;
 pub mod record;
+pub mod report;
 pub mod run;
 pub mod scenario;
 mod seating;
