@@ -62,6 +62,8 @@ pub struct Shard<S> {
     /// Connections whose queue was full for a frame of this turn.
     full: Vec<ConnectionId>,
     workbench: Workbench,
+    /// What goes into the sends of a batch.
+    portions: writing::Portions,
     /// What became of the sends of a batch.
     taken: Vec<io::Result<usize>>,
     timers: Wheel<ConnectionId>,
@@ -94,6 +96,7 @@ impl<S: Socket> Shard<S> {
             touched: Vec::new(),
             full: Vec::new(),
             workbench: Workbench::default(),
+            portions: Vec::new(),
             taken: Vec::new(),
             timers: Wheel::new(now),
             expired: Vec::new(),

@@ -17,7 +17,7 @@ const BUNDLE_BYTES_MAX: usize = 64 * 1024;
 /// Joined bytes of one batch: those of four full calls, so that they are still in the second-level cache when sent.
 const JOINED_BYTES_PER_BATCH_MAX: usize = 256 * 1024;
 
-type Portions = ArrayVec<(ConnectionId, Portion), SENDS_PER_BATCH_MAX>;
+pub(super) type Portions = Vec<(ConnectionId, Portion)>;
 
 impl<S: Socket> Shard<S> {
     /// Offers what the turn has brought, judges those whose queue was full, then writes to everybody who was touched:
@@ -28,11 +28,13 @@ impl<S: Socket> Shard<S> {
             self.close_at_once(id, Close::SLOW);
         }
         let mut next = 0;
+        let mut portions = mem::take(&mut self.portions);
         while next < self.touched.len() {
-            let portions = self.prepare_batch(&mut next);
+            self.prepare_batch(&mut next, &mut portions);
             self.send_batch(&portions, outlet);
             self.settle_batch(&portions);
         }
+        self.portions = portions;
         self.touched.clear();
     }
 
@@ -64,10 +66,10 @@ impl<S: Socket> Shard<S> {
     }
 
     /// Takes as many of the touched as one batch holds; afterwards their portions lie ready.
-    fn prepare_batch(&mut self, next: &mut usize) -> Portions {
-        let mut portions = Portions::new();
+    fn prepare_batch(&mut self, next: &mut usize, portions: &mut Portions) {
+        portions.clear();
         self.workbench.clear();
-        while !portions.is_full()
+        while portions.len() < SENDS_PER_BATCH_MAX
             && self.workbench.joined_bytes() < JOINED_BYTES_PER_BATCH_MAX
             && let Some(&id) = self.touched.get(*next)
         {
@@ -79,7 +81,6 @@ impl<S: Socket> Shard<S> {
                 None => self.settle(id, was_late),
             }
         }
-        portions
     }
 
     fn send_batch(&mut self, portions: &Portions, outlet: &mut impl Outlet<S>) {
