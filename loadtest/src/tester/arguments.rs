@@ -1,6 +1,6 @@
 //! What people type: flags, and scenario files with the same names.
 
-use super::dialect;
+use super::dialect::{self, Destination, Dialect};
 use super::event_size::EventSize;
 use super::goal::Goal;
 use super::plan::{Load, Plan, Publish, Source};
@@ -89,19 +89,27 @@ pub struct Output {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LoadArguments {
     /// Where clients connect, as ws://HOST:PORT/PATH; {user} or {channel} is the topic's name
-    /// [default: `ws://127.0.0.1:8084/ws?username={user}`]
+    /// [default: the protocol's, for workflow `ws://127.0.0.1:8084/ws?username={user}`]
     #[arg(long, value_name = "URL", help_heading = "Where")]
     pub url: Option<String>,
-    /// Publishes there: Redis or an embedded broker [default: 127.0.0.1:6379]
+    /// Publishes there: Redis or an embedded broker [default: 127.0.0.1:6379 for workflow; others have their own way]
     #[arg(long, value_name = "HOST:PORT", help_heading = "Where")]
     pub redis: Option<String>,
     /// Publishes by POST instead, such as `http://127.0.0.1:8084/publish/{user}`
     #[arg(long, value_name = "URL", help_heading = "Where", conflicts_with_all = ["redis", "publish_to"])]
     pub publish_http: Option<String>,
-    /// The channel of events; {user} or {channel} is the topic's name [default: workflow:events:{user}]
+    /// Publishes in the protocol's own way, without WebSocket around it: for nats and mqtt
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Where", conflicts_with_all = ["redis", "publish_http"])]
+    pub publish_tcp: Option<String>,
+    /// Publishes as a WebSocket client does: for protocols whose clients do not only listen
+    #[arg(long, value_name = "URL", help_heading = "Where",
+        conflicts_with_all = ["redis", "publish_http", "publish_tcp"])]
+    pub publish_ws: Option<String>,
+    /// The channel of events; {user} or {channel} is the topic's name
+    /// [default: the protocol's, for workflow `workflow:events:{user}`]
     #[arg(long, value_name = "CHANNEL", help_heading = "Where")]
     pub publish_to: Option<String>,
-    /// The family of clients [default: workflow]
+    /// The family of clients: workflow, nchan, nats, mqtt, ws or socketio [default: workflow]
     #[arg(long, value_name = "NAME", help_heading = "Where")]
     pub protocol: Option<String>,
 
@@ -175,8 +183,13 @@ impl LoadArguments {
             table.remove("rate");
             table.remove("window");
         }
-        if self.redis.is_some() || self.publish_to.is_some() {
+        if self.publish_to.is_some() {
             table.remove("publish-http");
+        }
+        if self.destination().is_some() {
+            for name in ["redis", "publish-http", "publish-tcp", "publish-ws"] {
+                table.remove(name);
+            }
         }
         table.extend(flags);
         table.try_into().map_err(|error: toml::de::Error| unfit(&error))
@@ -192,10 +205,11 @@ impl LoadArguments {
             (rate, None) => Load::Rate(rate.unwrap_or(scenario.rate)),
         };
         let preset_url = dialect.map_or("", |dialect| dialect.url());
+        let publish = self.publish(dialect);
         Ok(Plan {
             scenario: scenario.name.to_owned(),
-            publishers: self.publishers.unwrap_or_else(|| self.publishers_for(load).min(users).max(1)),
-            publish: self.publish(dialect.map_or("", |dialect| dialect.publish_to())),
+            publishers: self.publishers.unwrap_or_else(|| publishers_for(load, &publish).min(users).max(1)),
+            publish,
             protocol,
             url: Template(self.url.unwrap_or_else(|| preset_url.to_owned())),
             clients,
@@ -222,22 +236,33 @@ impl LoadArguments {
         }
     }
 
-    fn publishers_for(&self, load: Load) -> u32 {
-        match load {
-            _ if self.publish_http.is_some() => PUBLISHERS_OVER_HTTP,
-            Load::Rate(_) => PUBLISHERS_AT_A_RATE,
-            Load::Window(_) => 1,
-        }
+    /// Where these flags say that events are published.
+    fn destination(&self) -> Option<Destination<'_>> {
+        let redis = self.redis.as_deref().map(Destination::Redis);
+        let http = || self.publish_http.as_deref().map(Destination::Http);
+        let tcp = || self.publish_tcp.as_deref().map(Destination::Tcp);
+        let websocket = || self.publish_ws.as_deref().map(Destination::WebSocket);
+        redis.or_else(http).or_else(tcp).or_else(websocket)
     }
 
-    fn publish(&self, preset: &str) -> Publish {
-        if let Some(url) = &self.publish_http {
-            return Publish::Http { url: Template(url.clone()) };
+    fn publish(&self, dialect: Option<&dyn Dialect>) -> Publish {
+        let preset = dialect.map_or("", |dialect| dialect.publish_to());
+        let name = Template(self.publish_to.clone().unwrap_or_else(|| preset.to_owned()));
+        let preset = dialect.map_or(Destination::Redis(""), Dialect::publish_at);
+        match self.destination().unwrap_or(preset) {
+            Destination::Redis(address) => Publish::Redis { address: address.to_owned(), channel: name },
+            Destination::Http(url) => Publish::Http { url: Template(url.to_owned()) },
+            Destination::Tcp(address) => Publish::Tcp { address: address.to_owned(), name },
+            Destination::WebSocket(url) => Publish::WebSocket { url: Template(url.to_owned()), name },
         }
-        Publish::Redis {
-            address: self.redis.clone().unwrap_or_else(|| "127.0.0.1:6379".to_owned()),
-            channel: Template(self.publish_to.clone().unwrap_or_else(|| preset.to_owned())),
-        }
+    }
+}
+
+fn publishers_for(load: Load, publish: &Publish) -> u32 {
+    match load {
+        _ if matches!(publish, Publish::Http { .. }) => PUBLISHERS_OVER_HTTP,
+        Load::Rate(_) => PUBLISHERS_AT_A_RATE,
+        Load::Window(_) => 1,
     }
 }
 

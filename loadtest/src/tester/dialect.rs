@@ -1,6 +1,20 @@
 //! What a family of clients says and hears on its WebSocket, beyond the frames: one line in the table each.
+//!
+//! | name | path | subscribes with | publishes by |
+//! |---|---|---|---|
+//! | `workflow` | `/ws?username={user}` | the upgrade | Redis |
+//! | `nchan` | `/sub/{channel}` | the upgrade | HTTP |
+//! | `nats` | `/` | `SUB {channel} 1` | NATS over TCP |
+//! | `mqtt` | `/mqtt` | `SUBSCRIBE {channel}` | MQTT over TCP |
+//! | `ws` | `/?username={user}` | the upgrade | a WebSocket client |
+//! | `socketio` | `/socket.io/…&username={user}` | `40` | a WebSocket client |
 
+mod mqtt;
+mod nats;
+mod nchan;
+mod socketio;
 mod workflow;
+mod ws;
 
 /// One family of clients, ours or another server's.
 pub trait Dialect: Send + Sync {
@@ -12,6 +26,16 @@ pub trait Dialect: Send + Sync {
 
     /// `--publish-to` where none is given.
     fn publish_to(&self) -> &'static str;
+
+    /// How and where events are published where no option says it.
+    fn publish_at(&self) -> Destination<'static> {
+        Destination::Redis("127.0.0.1:6379")
+    }
+
+    /// How clients of this family publish themselves; `None` where they only listen.
+    fn publishing(&self) -> Option<&dyn Publishing> {
+        None
+    }
 
     /// The WebSocket subprotocol to ask for.
     fn subprotocol(&self) -> Option<&'static str> {
@@ -45,6 +69,30 @@ pub trait Dialect: Send + Sync {
     fn hear<'a>(&self, bytes: &'a [u8]) -> Option<(Heard<'a>, usize)>;
 }
 
+/// What clients say to publish, on their WebSocket or on a plain connection that speaks the same protocol.
+pub trait Publishing: Dialect {
+    /// What a publisher says first; [`Heard::Subscribed`] is the answer to it, unless the upgrade is enough.
+    fn introduction(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Appends the message that publishes `event`; `name` is `--publish-to` with the topic filled in.
+    fn publication(&self, name: &str, event: &[u8], out: &mut Vec<u8>);
+}
+
+/// How and where events are published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination<'a> {
+    /// `PUBLISH` to whatever speaks RESP at this host and port.
+    Redis(&'a str),
+    /// `POST` to this URL.
+    Http(&'a str),
+    /// The family's own protocol at this host and port, without WebSocket.
+    Tcp(&'a str),
+    /// The family's own protocol at this URL.
+    WebSocket(&'a str),
+}
+
 /// What a message from the server is to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard<'a> {
@@ -61,7 +109,8 @@ pub enum Heard<'a> {
 }
 
 /// Every family there is.
-pub static TABLE: &[&dyn Dialect] = &[&workflow::Workflow];
+pub static TABLE: &[&dyn Dialect] =
+    &[&workflow::Workflow, &nchan::Nchan, &nats::Nats, &mqtt::Mqtt, &ws::Ws, &socketio::SocketIo];
 
 /// The family of this name.
 pub fn find(name: &str) -> Option<&'static dyn Dialect> {

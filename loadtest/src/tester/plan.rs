@@ -1,6 +1,6 @@
 //! What a run is to do, checked: whoever holds a plan need not check again.
 
-use super::dialect;
+use super::dialect::{self, Dialect};
 use super::event_size::EventSize;
 use super::goal::Goal;
 use super::open_files;
@@ -83,6 +83,20 @@ pub enum Publish {
         /// The whole URL, with the topic's place.
         url: Template,
     },
+    /// In the family's own protocol, without WebSocket around it.
+    Tcp {
+        /// `host:port`.
+        address: String,
+        /// The channel, with the topic's place.
+        name: Template,
+    },
+    /// As a WebSocket client of the family does.
+    WebSocket {
+        /// Where it connects.
+        url: Template,
+        /// The channel, with the topic's place.
+        name: Template,
+    },
 }
 
 /// How many events, and when.
@@ -161,6 +175,12 @@ impl Plan {
                 settings.extend([("redis", address.clone()), ("publish-to", channel.0.clone())]);
             }
             Publish::Http { url } => settings.push(("publish-http", url.0.clone())),
+            Publish::Tcp { address, name } => {
+                settings.extend([("publish-tcp", address.clone()), ("publish-to", name.0.clone())]);
+            }
+            Publish::WebSocket { url, name } => {
+                settings.extend([("publish-ws", url.0.clone()), ("publish-to", name.0.clone())]);
+            }
         }
         if !self.slo.is_empty() {
             let goals: Vec<String> = self.slo.iter().map(Goal::to_string).collect();
@@ -170,23 +190,20 @@ impl Plan {
     }
 
     fn check_places(&self) -> Result<(), String> {
-        if dialect::find(&self.protocol).is_none() {
+        let Some(dialect) = dialect::find(&self.protocol) else {
             let known: Vec<&str> = dialect::TABLE.iter().map(|dialect| dialect.name()).collect();
             return Err(format!("--protocol {} is not known; there are {}", self.protocol, known.join(", ")));
-        }
-        Target::parse("ws://", &self.url).map_err(|reason| format!("--url: {reason}"))?;
-        let (flag, name) = match &self.publish {
-            Publish::Redis { channel, .. } => ("--publish-to", channel),
-            Publish::Http { url } => {
-                Target::parse("http://", url).map_err(|reason| format!("--publish-http: {reason}"))?;
-                ("--publish-http", url)
-            }
         };
-        if self.url.has_place() != name.has_place() {
-            let (with, without) = if self.url.has_place() { ("--url", flag) } else { (flag, "--url") };
+        Target::parse("ws://", &self.url).map_err(|reason| format!("--url: {reason}"))?;
+        self.publish.check(dialect)?;
+        let (flag, name) = self.publish.named_by();
+        // Some say the topic when they are connected, not where they connect.
+        let has_place = self.url.has_place() || !dialect.greeting("").is_empty();
+        if has_place != name.has_place() {
+            let (with, without) = if has_place { ("--url", flag) } else { (flag, "--url") };
             return Err(format!("{with} says where the username stands ({{user}}), {without} does not"));
         }
-        if self.users > 1 && !self.url.has_place() {
+        if self.users > 1 && !has_place {
             return Err(format!("{} users need {{user}} in --url and {flag}", self.users));
         }
         Ok(())
@@ -221,6 +238,35 @@ impl Plan {
             return Err("--seconds 0 measures nothing".to_owned());
         }
         Ok(())
+    }
+}
+
+impl Publish {
+    /// The flag that says where the topic's name stands, and what it says.
+    fn named_by(&self) -> (&'static str, &Template) {
+        match self {
+            Self::Http { url } => ("--publish-http", url),
+            Self::Redis { channel: name, .. } | Self::Tcp { name, .. } | Self::WebSocket { name, .. } => {
+                ("--publish-to", name)
+            }
+        }
+    }
+
+    fn check(&self, dialect: &dyn Dialect) -> Result<(), String> {
+        let is_url = |flag, scheme, url| match Target::parse(scheme, url) {
+            Ok(_) => Ok(()),
+            Err(reason) => Err(format!("{flag}: {reason}")),
+        };
+        match self {
+            Self::Redis { .. } => Ok(()),
+            Self::Http { url } => is_url("--publish-http", "http://", url),
+            _ if dialect.publishing().is_none() => {
+                Err(format!("--protocol {}: its clients only listen, they do not publish", dialect.name()))
+            }
+            Self::Tcp { address, .. } if address.contains(':') => Ok(()),
+            Self::Tcp { address, .. } => Err(format!("--publish-tcp {address} has no port")),
+            Self::WebSocket { url, .. } => is_url("--publish-ws", "ws://", url),
+        }
     }
 }
 

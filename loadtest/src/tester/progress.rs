@@ -58,7 +58,7 @@ impl Bar {
     /// An empty one.
     pub fn new() -> Self {
         let style =
-            ProgressStyle::with_template("{spinner} {wide_bar} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressStyle::with_template("{spinner} {bar:20} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(1).with_style(style);
         bar.enable_steady_tick(Duration::from_millis(250));
         Self(bar)

@@ -1,8 +1,12 @@
 //! Where events are published: one connection each, never blocking.
 
 mod http;
+mod link;
 mod redis;
+mod tcp;
+mod websocket;
 
+use super::dialect::{self, Dialect};
 use super::plan::{Plan, Publish};
 use super::target::{Target, resolve};
 use super::template::Template;
@@ -41,10 +45,11 @@ pub trait Publisher: Send {
 /// # Errors
 /// One sentence, where that is not possible.
 pub(crate) fn connect(plan: &Plan) -> Result<Vec<Box<dyn Publisher>>, String> {
-    (0..plan.publishers).map(|_| connect_one(&plan.publish)).collect()
+    let dialect = dialect::find(&plan.protocol).ok_or_else(|| format!("no protocol {}", plan.protocol))?;
+    (0..plan.publishers).map(|_| connect_one(&plan.publish, dialect)).collect()
 }
 
-fn connect_one(publish: &Publish) -> Result<Box<dyn Publisher>, String> {
+fn connect_one(publish: &Publish, dialect: &'static dyn Dialect) -> Result<Box<dyn Publisher>, String> {
     match publish {
         Publish::Redis { address, .. } => {
             let resolved = resolve(address, 6379)?;
@@ -60,6 +65,17 @@ fn connect_one(publish: &Publish) -> Result<Box<dyn Publisher>, String> {
                 Err(error) => Err(format!("no HTTP server at {}: {error}", target.host)),
             }
         }
+        Publish::Tcp { address, .. } => match tcp::Tcp::connect(resolve(address, 0)?, dialect) {
+            Ok(publisher) => Ok(Box::new(publisher)),
+            Err(error) => Err(format!("no publishing by {} at {address}: {error}", dialect.name())),
+        },
+        Publish::WebSocket { url, .. } => {
+            let target = Target::parse("ws://", url)?;
+            match websocket::WebSocket::connect(&target, dialect) {
+                Ok(publisher) => Ok(Box::new(publisher)),
+                Err(error) => Err(format!("no publishing by {} at {}: {error}", dialect.name(), url.0)),
+            }
+        }
     }
 }
 
@@ -69,7 +85,9 @@ fn connect_one(publish: &Publish) -> Result<Box<dyn Publisher>, String> {
 /// One sentence, for a URL that is none.
 pub(crate) fn name(publish: &Publish) -> Result<Template, String> {
     match publish {
-        Publish::Redis { channel, .. } => Ok(channel.clone()),
+        Publish::Redis { channel: name, .. } | Publish::Tcp { name, .. } | Publish::WebSocket { name, .. } => {
+            Ok(name.clone())
+        }
         Publish::Http { url } => Ok(Target::parse("http://", url)?.path),
     }
 }

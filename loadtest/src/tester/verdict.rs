@@ -92,7 +92,7 @@ fn certain_failures(outcome: &Outcome, signs: &Signs) -> Vec<String> {
             outcome.foreign
         ));
     }
-    if outcome.published == 0 && reasons.is_empty() {
+    if signs.due == 0 && !signs.was_stalled && reasons.is_empty() {
         reasons.push("nothing was published: the rate and the time give no event".to_owned());
     }
     reasons
@@ -207,7 +207,10 @@ mod tests {
         check(|outcome, _| outcome.foreign = 1, [Fail, Fail], "wrong client");
         check(|outcome, _| outcome.refused = 1, [Fail, Fail], "1 of 1000 clients could not connect");
         check(|outcome, _| outcome.latency_us.p99 = 20_001, [Fail, Fail], "p99 was 20001 µs, the goal is p99=20ms");
-        check(|outcome, _| (outcome.published, outcome.delivered) = (0, 0), [Fail, Fail], "nothing was published");
+        let nothing = |outcome: &mut Outcome, signs: &mut Signs| {
+            (outcome.published, outcome.delivered, signs.due) = (0, 0, 0);
+        };
+        check(nothing, [Fail, Fail], "nothing was published");
         check(|_, signs| signs.was_stalled = true, [Fail, Fail], "the window stood still");
         check(|_, signs| signs.interrupted_after = Some(3.2), [Fail, Fail], "interrupted after 3.2 s");
         check(|_, signs| signs.publishing_error = Some("gone".to_owned()), [Fail, Fail], "ended early: gone");

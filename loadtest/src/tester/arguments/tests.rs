@@ -1,4 +1,5 @@
 use super::{Arguments, Command};
+use crate::tester::dialect;
 use crate::tester::plan::{Load, Plan, Publish};
 use crate::tester::scenario::{FANOUT, USERS};
 use clap::{CommandFactory, Parser};
@@ -75,6 +76,12 @@ fn what_does_not_fit_is_refused_in_a_sentence() {
         ("fanout --source here", "--source here"),
         ("fanout --publish-http ws://127.0.0.1/{user}", "http://"),
         ("fanout --publish-http http://127.0.0.1/{user} --redis 127.0.0.1:1", "cannot be used"),
+        ("fanout --publish-tcp 127.0.0.1:1", "only listen"),
+        ("fanout --publish-ws ws://127.0.0.1:1/", "only listen"),
+        ("fanout --protocol nats --publish-tcp localhost", "has no port"),
+        ("fanout --protocol ws --publish-ws http://127.0.0.1:1/", "ws://"),
+        ("fanout --protocol nats --publish-to fixed", "--publish-to does not"),
+        ("fanout --protocol mqtt --publish-tcp 127.0.0.1:1 --redis 127.0.0.1:2", "cannot be used"),
         ("fanout --scenario /nowhere.toml", "/nowhere.toml"),
     ];
     for (line, part) in table {
@@ -123,4 +130,25 @@ fn events_go_where_they_are_told_to() {
     let http = plan("fanout --publish-http http://127.0.0.1:8084/publish/{user}").unwrap();
     assert!(matches!(http.publish, Publish::Http { .. }), "{http:?}");
     assert_eq!(http.publishers, 1);
+}
+
+#[test]
+fn every_protocol_knows_where_its_server_is_and_how_events_get_there() {
+    let table = [
+        ("workflow", "redis=127.0.0.1:6379"),
+        ("nchan", "publish-http=http://127.0.0.1:8080/pub/{channel}"),
+        ("nats", "publish-tcp=127.0.0.1:4222"),
+        ("mqtt", "publish-tcp=127.0.0.1:1883"),
+        ("ws", "publish-ws=ws://127.0.0.1:8080/publish"),
+        ("socketio", "publish-ws=ws://127.0.0.1:3000/socket.io/?EIO=4&transport=websocket"),
+    ];
+    assert_eq!(
+        table.map(|(protocol, _)| protocol).to_vec(),
+        dialect::TABLE.iter().map(|d| d.name()).collect::<Vec<_>>()
+    );
+    for (protocol, expected) in table {
+        let settings = plan(&format!("users --protocol {protocol}")).unwrap().settings();
+        let (flag, place) = expected.split_once('=').unwrap();
+        assert_eq!(settings.get(flag).map(String::as_str), Some(place), "{protocol}");
+    }
 }
