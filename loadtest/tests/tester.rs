@@ -193,10 +193,8 @@ fn without_json_people_get_a_table_and_with_hdr_a_log() {
 /// Runs against a server that lies and compares the counts: lost, duplicated, reordered, foreign, closed.
 fn check_lie(lie: Lie, load: &str, expected: [u64; 5]) -> Value {
     let liar = Liar::start(3, lie);
-    let words = format!(
-        "fanout --clients 3 {load} --seconds 1 --warmup 0 --patience 1 --threads 2 {}",
-        at(liar.address, liar.broker)
-    );
+    let words =
+        format!("fanout --clients 3 {load} --warmup 0 --patience 1 --threads 2 {}", at(liar.address, liar.broker));
     let (code, result) = run(&words);
     let counts = ["/lost", "/duplicated", "/reordered", "/foreign", "/closed"].map(|count| number(&result, count));
     assert_eq!(counts, expected, "{lie:?} {load}: {result}");
@@ -222,20 +220,20 @@ fn every_lie_of_a_server_is_counted_exactly() {
     ];
     std::thread::scope(|scope| {
         for (lie, expected) in table {
-            scope.spawn(move || check_lie(lie, "--window 4", expected));
+            scope.spawn(move || check_lie(lie, "--window 4 --seconds 1", expected));
         }
     });
 }
 
 #[test]
 fn a_window_whose_events_are_lost_ends_instead_of_waiting_forever() {
-    let result = check_lie(Lie::DropTheLast, "--window 1", [3, 0, 0, 0, 0]);
+    let result = check_lie(Lie::DropTheLast, "--window 1 --seconds 300", [3, 0, 0, 0, 0]);
     assert!(reasons(&result).contains("no event was finished for 1 s"), "{result}");
 }
 
 #[test]
 fn a_close_code_is_reported() {
-    let result = check_lie(Lie::Close, "--window 1", [0, 0, 0, 0, 1]);
+    let result = check_lie(Lie::Close, "--window 1 --seconds 300", [0, 0, 0, 0, 1]);
     assert_eq!(result["closed_by_code"], serde_json::json!({"4001": 1}));
 }
 

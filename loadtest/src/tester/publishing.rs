@@ -105,13 +105,21 @@ impl<'a> Publishing<'a> {
         self.board.publishing_thread.store(gettid().as_raw_nonzero().get(), SeqCst);
         // Sleeps end within microseconds of their time instead of 50; where that is refused, lateness shows it.
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-        let outcome = match self.plan.load {
+        let outcome = self.wait_until(span.from).and_then(|()| match self.plan.load {
             Load::Rate(rate) => self.follow(Pace::new(span.from, rate)),
             Load::Window(_) => self.fill_the_window(),
-        };
+        });
         self.published.error = outcome.and_then(|()| self.finish()).err().map(|error| error.to_string());
         self.published.connections = self.connections;
         self.published
+    }
+
+    /// The first event is not a moment too early: it would not be measured.
+    fn wait_until(&self, moment: u64) -> io::Result<()> {
+        while self.board.clock.now() < moment && !self.board.is_silent.load(SeqCst) {
+            self.sleep(moment)?;
+        }
+        Ok(())
     }
 
     fn follow(&mut self, pace: Pace) -> io::Result<()> {
