@@ -2,12 +2,12 @@
 
 pub mod brokers;
 pub mod config;
+pub mod ear;
 pub mod engine;
 pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod protocols;
-mod readiness;
 pub mod server;
 pub mod wire;
 

@@ -6,8 +6,9 @@
 
 mod heap;
 
-use fanout::engine::mesh::{self, Delivery, MeshNode, NodeId};
-use glommio::{LocalExecutorBuilder, Placement};
+use fanout::ear::{self, Ear};
+use fanout::engine::mesh::{self, Delivery, Doorbell, MeshNode, NodeId};
+use glommio::Placement;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -27,15 +28,16 @@ const GROWTH_BYTES_MAX: isize = 16 * 1024;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs a node on an executor like the server's, pinned to a core that this process may use.
-fn on_an_executor<F: Future<Output = ()> + 'static>(node: impl FnOnce() -> F + Send + 'static) {
+fn on_an_executor<F: Future<Output = ()> + 'static>(node: impl FnOnce(Ear) -> F + Send + 'static) {
     let cores = rustix::thread::sched_getaffinity(None).expect("Linux knows its cores");
     let core = (0..1024).find(|&core| cores.is_set(core)).expect("this thread runs somewhere");
     let (ended, end) = mpsc::channel();
     let run = move || async move {
-        node().await;
+        let ear = Ear::new(Duration::ZERO).expect("descriptors are left");
+        ear.hear_until(node(ear.clone())).await;
         ended.send(()).expect("the test waits");
     };
-    let executor = LocalExecutorBuilder::new(Placement::Fixed(core)).io_memory(0).spawn(run);
+    let executor = ear::executor(Placement::Fixed(core)).spawn(run);
     let _executor = executor.expect("io_uring is available");
     // Not joined: a node that has missed a wake-up never ends.
     end.recv_timeout(PATIENCE).expect("the node neither panics nor misses a wake-up");
@@ -70,18 +72,17 @@ fn wake_again_and_again(mut broker: MeshNode, asleep_in: &AtomicU64) {
 }
 
 /// Sleeps whenever it has no mail, until it was woken often enough.
-async fn sleep_again_and_again(mut shard: MeshNode, asleep_in: &AtomicU64) {
+async fn sleep_again_and_again(mut shard: MeshNode, ear: Ear, asleep_in: &AtomicU64) {
     let (mut growth, mut round, mut woken) = (Growth::default(), 1, 0);
-    let doorbell = Arc::clone(shard.doorbell());
+    let bell = ear.watch(Arc::clone(shard.doorbell())).expect("a new set takes more");
     while woken < WAKE_UPS {
         let mut slept = true;
-        doorbell
-            .wait(|| {
-                asleep_in.store(round, Ordering::Release);
-                slept = !shard.has_mail();
-                !slept
-            })
-            .await;
+        Doorbell::wait(&bell, || {
+            asleep_in.store(round, Ordering::Release);
+            slept = !shard.has_mail();
+            !slept
+        })
+        .await;
         // A ring that came too late for its round wakes a node without mail; that is allowed.
         let Some(Delivery::Listening(heard)) = shard.receive_delivery() else { continue };
         assert_eq!(heard, round, "deliveries arrive in order");
@@ -99,24 +100,25 @@ fn a_node_survives_wake_ups_from_another_thread_and_misses_none() {
     let asleep_in: &AtomicU64 = Box::leak(Box::default());
     // Started before the executor: threads inherit the core of the one that starts them.
     thread::spawn(move || wake_again_and_again(broker, asleep_in));
-    on_an_executor(move || sleep_again_and_again(shard, asleep_in));
+    on_an_executor(move |ear| sleep_again_and_again(shard, ear, asleep_in));
 }
 
 #[test]
 fn a_node_survives_idle_polls_from_its_own_timer() {
-    on_an_executor(|| async {
+    on_an_executor(|ear| async move {
         let doorbell = Arc::clone(mesh::build(1)[0].doorbell());
-        let bell = Arc::clone(&doorbell);
-        glommio::spawn_local(async move {
+        let bell = ear.watch(Arc::clone(&doorbell)).expect("a new set takes more");
+        let clock = ear.clone();
+        ear.spawn(async move {
             loop {
-                glommio::timer::sleep(Duration::from_micros(5)).await;
-                bell.ring();
+                clock.sleep(Duration::from_micros(5)).await;
+                doorbell.ring();
             }
         })
         .detach();
         let mut growth = Growth::default();
         for round in 1..=WAKE_UPS {
-            doorbell.wait(|| false).await;
+            Doorbell::wait(&bell, || false).await;
             growth.note_round(round);
         }
         growth.check();

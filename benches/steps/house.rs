@@ -2,6 +2,7 @@
 
 use super::crowd::{Crowd, HASHER};
 use super::{CLIENTS, EVENTS_PER_BATCH, PAYLOAD_BYTES, Step, WARM_UP_TURNS};
+use fanout::ear::Ear;
 use fanout::engine::mesh::{self, Control, Delivery, Interest, MeshNode, NodeId};
 use fanout::engine::message::Message;
 use fanout::engine::placement::Placement;
@@ -10,6 +11,7 @@ use std::hint::black_box;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 /// A router, shards with clients, and the mesh between them; all on one thread.
 struct House {
@@ -31,7 +33,8 @@ impl House {
         let mut nodes = mesh::build(users_of_shards.len());
         nodes.pop();
         let broker = nodes.pop().expect("the broker's node");
-        let (router, _) = Router::new(broker, HASHER, Arc::default());
+        let (router, _) =
+            Router::new(broker, HASHER, Arc::default(), Ear::new(Duration::ZERO).expect("descriptors are left"));
         let shards = nodes.into_iter().zip(users_of_shards).map(|(mesh, users)| Place::new(mesh, users, &router));
         let shards: Vec<Place> = shards.collect();
         let messages = messages_for.map(|user| shards[0].crowd.events(user, 1, PAYLOAD_BYTES).remove(0)).collect();

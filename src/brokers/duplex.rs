@@ -2,14 +2,14 @@
 
 use super::outbox::Outbox;
 use super::receive_buffer::ReceiveBuffer;
-use futures_lite::io::{AsyncRead, AsyncWrite};
-use glommio::net::TcpStream;
-use std::future::poll_fn;
+use crate::ear::{Ear, Sleep, Watched};
+use std::future::{Future, poll_fn};
 use std::io;
+use std::net::{Shutdown, TcpStream};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a connection that ends may take over its last words.
 const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -20,10 +20,19 @@ const LINGER_BYTES_MAX: usize = 256 * 1024;
 
 /// A socket with its receive buffer and its outbox.
 pub struct Duplex {
-    stream: TcpStream,
+    stream: Watched<TcpStream>,
+    ear: Ear,
+    silence: Option<Silence>,
     /// What was received.
     pub buffer: ReceiveBuffer,
     outbox: Rc<Outbox>,
+}
+
+/// How long nothing was heard.
+struct Silence {
+    limit: Duration,
+    heard: Instant,
+    alarm: Sleep,
 }
 
 /// What came of waiting for the other side.
@@ -31,7 +40,7 @@ pub struct Duplex {
 pub enum Event {
     /// Bytes arrived.
     Received,
-    /// Nothing arrived for as long as the read timeout.
+    /// Nothing arrived for as long as [`Duplex::with_silence`] says.
     Quiet,
     /// The other side closed.
     Closed,
@@ -42,9 +51,20 @@ pub enum Event {
 }
 
 impl Duplex {
-    /// Reads in chunks of `chunk_bytes`; a read timeout, if wanted, is already set on `stream`.
-    pub fn new(stream: TcpStream, outbox: Rc<Outbox>, chunk_bytes: usize) -> Self {
-        Self { stream, buffer: ReceiveBuffer::new(chunk_bytes), outbox }
+    /// Takes over a non-blocking `stream`; reads in chunks of `chunk_bytes`.
+    ///
+    /// # Errors
+    /// Where the epoll set cannot take it.
+    pub fn new(ear: &Ear, stream: TcpStream, outbox: Rc<Outbox>, chunk_bytes: usize) -> io::Result<Self> {
+        let (stream, buffer) = (ear.watch(stream)?, ReceiveBuffer::new(chunk_bytes));
+        Ok(Self { stream, ear: ear.clone(), silence: None, buffer, outbox })
+    }
+
+    /// Says [`Event::Quiet`] each time that nothing was heard for so long.
+    #[must_use]
+    pub fn with_silence(mut self, limit: Duration) -> Self {
+        self.silence = Some(Silence { limit, heard: Instant::now(), alarm: self.ear.sleep(limit) });
+        self
     }
 
     /// Writes whatever waits or comes to wait, until something is received. While the outbox is not calm, nothing is
@@ -58,18 +78,36 @@ impl Duplex {
             if !self.outbox.is_calm() {
                 return Poll::Pending;
             }
-            match Pin::new(&mut self.stream).poll_read(context, self.buffer.room()) {
-                Poll::Pending => Poll::Pending,
+            match self.stream.poll_read(context, self.buffer.room()) {
+                Poll::Pending => self.poll_silence(context),
                 Poll::Ready(Ok(0)) => Poll::Ready(Event::Closed),
                 Poll::Ready(Ok(bytes)) => {
                     self.buffer.note_received(bytes);
+                    if let Some(silence) = &mut self.silence {
+                        silence.heard = Instant::now();
+                    }
                     Poll::Ready(Event::Received)
                 }
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut => Poll::Ready(Event::Quiet),
                 Poll::Ready(Err(error)) => Poll::Ready(Event::Broken(error)),
             }
         })
         .await
+    }
+
+    /// The alarm is set again only when it goes off: a busy connection does not pay for it.
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        let Some(silence) = &mut self.silence else { return Poll::Pending };
+        while Pin::new(&mut silence.alarm).poll(context).is_ready() {
+            let quiet = silence.heard.elapsed();
+            if quiet >= silence.limit {
+                silence.heard = Instant::now();
+            }
+            silence.alarm = self.ear.sleep(silence.limit.saturating_sub(silence.heard.elapsed()));
+            if quiet >= silence.limit {
+                return Poll::Ready(Event::Quiet);
+            }
+        }
+        Poll::Pending
     }
 
     /// Writes until the outbox is calm; says why that will not happen, if so.
@@ -79,16 +117,15 @@ impl Duplex {
 
     /// Writes what waits and closes; gives that up after a second.
     pub async fn close(mut self) {
+        let ear = self.ear.clone();
         let last_words = async {
-            if self.write_until(Outbox::is_empty).await.is_some() {
-                return Ok(());
+            if self.write_until(Outbox::is_empty).await.is_none() && self.stream.get().shutdown(Shutdown::Write).is_ok()
+            {
+                self.linger().await;
             }
-            self.stream.shutdown(std::net::Shutdown::Write).await?;
-            self.linger().await;
-            Ok(())
         };
         // Whatever goes wrong here, the connection is over.
-        let _: Result<(), glommio::GlommioError<()>> = glommio::timer::timeout(LAST_WORDS_TIMEOUT, last_words).await;
+        let _ = ear.within(LAST_WORDS_TIMEOUT, last_words).await;
     }
 
     async fn linger(&mut self) {
@@ -116,8 +153,8 @@ impl Duplex {
         if self.outbox.is_cut() {
             return Some(Event::Cut);
         }
-        let stream = &mut self.stream;
-        let written = self.outbox.drain(|bytes| match Pin::new(&mut *stream).poll_write(context, bytes) {
+        let stream = &self.stream;
+        let written = self.outbox.drain(|bytes| match stream.poll_write(context, bytes) {
             Poll::Pending => Ok(0),
             Poll::Ready(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
             Poll::Ready(written) => written,

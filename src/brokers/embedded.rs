@@ -30,6 +30,7 @@ use client::{Client, ClientId};
 use session::Session;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -77,7 +78,7 @@ impl Embedded {
 impl Broker for Embedded {
     fn run(self: Box<Self>, router: Rc<Router>, publications: Publications) -> Pin<Box<dyn Future<Output = ()>>> {
         Box::pin(async move {
-            let acceptor = match Acceptor::new(self.listener) {
+            let acceptor = match Acceptor::new(&router.ear, self.listener) {
                 Ok(acceptor) => acceptor,
                 Err(error) => {
                     tracing::error!(%error, "the embedded broker cannot use its listening socket");
@@ -88,7 +89,7 @@ impl Broker for Embedded {
             let switchboard = Switchboard::new(router, self.event_bytes_max, self.outbound_bytes_max, port);
             let switchboard = Rc::new(switchboard);
             self.status.set_connected(true);
-            glommio::spawn_local(publish_all(Rc::clone(&switchboard), publications)).detach();
+            switchboard.router.ear.spawn(publish_all(Rc::clone(&switchboard), publications)).detach();
             accept_all(&acceptor, &switchboard).await;
         })
     }
@@ -110,16 +111,18 @@ async fn accept_all(acceptor: &Acceptor, switchboard: &Rc<Switchboard>) {
     loop {
         match acceptor.accept().await {
             Ok((stream, peer)) => match switchboard.admit(peer) {
-                Some(client) => {
-                    glommio::spawn_local(Session::new(client, stream, switchboard).run()).detach();
-                }
-                None => acceptor::turn_away(stream).await,
+                Some(client) => match Session::new(Rc::clone(&client), stream, switchboard) {
+                    Ok(session) => drop(switchboard.router.ear.spawn(session.run()).detach()),
+                    Err(error) => {
+                        switchboard.dismiss(&client);
+                        switchboard.note_lost(&error);
+                    }
+                },
+                None => acceptor::turn_away(stream),
             },
             Err(error) => {
-                if switchboard.mentions.pass(Instant::now()).is_some() {
-                    tracing::error!(%error, "the embedded broker cannot take a connection");
-                }
-                glommio::timer::sleep(ACCEPT_PAUSE).await;
+                switchboard.note_lost(&error);
+                switchboard.router.ear.sleep(ACCEPT_PAUSE).await;
             }
         }
     }
@@ -202,6 +205,12 @@ impl Switchboard {
         let reached = self.subscribers.borrow().deliver(&channel, payload, |client| self.note_slow(client));
         let topic = self.router.topic(channel);
         Ok(reached + event.map_or(0, |text| self.router.route(Message::sealed(topic, text))))
+    }
+
+    fn note_lost(&self, error: &io::Error) {
+        if self.mentions.pass(Instant::now()).is_some() {
+            tracing::error!(%error, "the embedded broker cannot take a connection");
+        }
     }
 
     fn note_slow(&self, client: &Client) {

@@ -1,10 +1,12 @@
 //! A connection to a server that may be away: dialled, lost and dialled again, for ever.
 
 use super::seldom::Seldom;
-use glommio::net::TcpStream;
+use crate::ear::Ear;
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 /// How long one address may take to answer: beyond a second retransmission, within a person's patience.
@@ -30,6 +32,7 @@ pub const QUIET_PERIODS_MAX: u32 = 3;
 
 /// Where to connect, and how that has gone so far.
 pub struct Link {
+    ear: Ear,
     host: String,
     port: u16,
     /// What the connection is for, as the log says it.
@@ -117,23 +120,34 @@ impl fmt::Display for LinkError {
 
 impl Link {
     /// A link to `host`, a name or an address, that has not been dialled.
-    pub fn new(host: String, port: u16, purpose: &'static str) -> Self {
-        Self { host, port, purpose, failures: 0, established: None, mentions: Seldom::every(MENTION_PERIOD) }
+    pub fn new(ear: Ear, host: String, port: u16, purpose: &'static str) -> Self {
+        Self { ear, host, port, purpose, failures: 0, established: None, mentions: Seldom::every(MENTION_PERIOD) }
     }
 
     /// One attempt: resolves the name anew and tries all its addresses in turn.
     pub async fn dial(&self) -> Result<TcpStream, LinkError> {
         let mut cause = LinkError::Unresolved("no address".to_owned());
         for address in self.resolve().await? {
-            match TcpStream::connect_timeout(address, CONNECT_TIMEOUT).await {
-                Ok(stream) => {
-                    stream.set_nodelay(true).map_err(io::Error::from)?;
-                    return Ok(stream);
-                }
-                Err(error) => cause = io::Error::from(error).into(),
+            match self.connect(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => cause = error.into(),
             }
         }
         Err(cause)
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let kind = Type::STREAM.nonblocking().cloexec();
+        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+        socket.set_tcp_nodelay(true)?;
+        match socket.connect(&address.into()) {
+            Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
+            outcome => outcome?,
+        }
+        let attempt = self.ear.watch(socket)?;
+        let is_over = self.ear.within(CONNECT_TIMEOUT, attempt.writable()).await.is_some();
+        let failure = if is_over { attempt.get().take_error()? } else { Some(io::ErrorKind::TimedOut.into()) };
+        failure.map_or_else(|| Ok(attempt.into_inner().into()), Err)
     }
 
     async fn resolve(&self) -> Result<Vec<SocketAddr>, LinkError> {
@@ -143,7 +157,7 @@ impl Link {
         }
         // The system's resolver blocks, for seconds if a name server is away: not on this core's thread.
         let lookup = move || (host, port).to_socket_addrs().map(Iterator::collect).map_err(|error| error.to_string());
-        glommio::executor().spawn_blocking(lookup).await.map_err(LinkError::Unresolved)
+        self.ear.elsewhere(lookup).await?.map_err(LinkError::Unresolved)
     }
 
     /// The connection does what it is for; `what` says what that is.
@@ -167,7 +181,7 @@ impl Link {
             let Self { host, port, purpose, failures, .. } = self;
             tracing::error!(redis = format_args!("{host}:{port}"), purpose, failures, %cause, "no connection, trying again");
         }
-        glommio::timer::sleep(pause_length(self.failures)).await;
+        self.ear.sleep(pause_length(self.failures)).await;
     }
 }
 

@@ -45,7 +45,7 @@ impl Broker for Redis {
     fn run(self: Box<Self>, router: Rc<Router>, publications: Publications) -> Pin<Box<dyn Future<Output = ()>>> {
         Box::pin(async move {
             let publisher = Publisher::new(self.address.clone(), self.event_bytes_max, Rc::clone(&router));
-            glommio::spawn_local(publisher.run(publications)).detach();
+            router.ear.spawn(publisher.run(publications)).detach();
             Subscriber::new(*self, router).run().await;
         })
     }

@@ -1,5 +1,6 @@
 //! A stage for tests: a broker on an executor of its own, and this thread in the role of its only shard.
 
+use crate::ear::{self, Ear};
 use crate::engine::broker::Broker;
 use crate::engine::mesh::{self, Control, Delivery, Interest, MeshNode, NodeId, Publication, PublishError, Ticket};
 use crate::engine::protocol::Notice;
@@ -7,7 +8,7 @@ use crate::engine::router::Router;
 use crate::engine::topic::{Topic, TopicHasher};
 use crate::metrics::{BrokerStatus, NodeMetrics};
 use bytes::Bytes;
-use glommio::LocalExecutorBuilder;
+use glommio::Placement;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,16 +39,21 @@ impl Stage {
         let curtain = Arc::new(AtomicBool::new(false));
         let (own_status, own_metrics, own_curtain) = (Arc::clone(&status), Arc::clone(&metrics), Arc::clone(&curtain));
         let thread = std::thread::spawn(move || {
-            let executor = LocalExecutorBuilder::default().io_memory(0).make().expect("an executor");
+            let executor = ear::executor(Placement::Unbound).make().expect("an executor");
             executor.run(async move {
-                let (router, publications) = Router::new(node, HASHER, own_metrics);
+                let ear = Ear::new(Duration::ZERO).expect("descriptors are left");
+                let (router, publications) = Router::new(node, HASHER, own_metrics, ear.clone());
                 let router = Rc::new(router);
                 let serving = Rc::clone(&router);
-                glommio::spawn_local(async move { serving.serve().await }).detach();
-                glommio::spawn_local(Box::new(make(own_status)).run(router, publications)).detach();
-                while !own_curtain.load(Ordering::Acquire) {
-                    glommio::timer::sleep(Duration::from_millis(2)).await;
-                }
+                ear.spawn(async move { serving.serve().await }).detach();
+                ear.spawn(Box::new(make(own_status)).run(router, publications)).detach();
+                let clock = ear.clone();
+                let play = async move {
+                    while !own_curtain.load(Ordering::Acquire) {
+                        clock.sleep(Duration::from_millis(2)).await;
+                    }
+                };
+                ear.hear_until(play).await;
             });
         });
         Self { shard, status, metrics, controls: VecDeque::new(), curtain, thread: Some(thread) }

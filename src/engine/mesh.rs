@@ -15,7 +15,7 @@
 use super::message::Message;
 use super::protocol::{Admission, Notice};
 use super::topic::Topic;
-use crate::readiness::readable;
+use crate::ear::Watched;
 use bytes::Bytes;
 use rtrb::{Consumer, Producer, RingBuffer};
 use rustix::event::{EventfdFlags, eventfd};
@@ -144,9 +144,7 @@ pub enum PublishError {
 
 /// Wakes one sleeping node; costs one load while it is awake.
 ///
-/// The bell is a descriptor (an eventfd), not a waker of the executor: a waker that is called from another thread now and
-/// then puts glommio to sleep with its task ready to run, because the wake-up itself looks like a demand to stop running
-/// tasks (`run_task_queues` in its version 0.9). A descriptor that becomes readable is heard every time.
+/// The bell is a descriptor (an eventfd), so that a node can sleep on it together with its sockets.
 #[derive(Debug)]
 pub struct Doorbell {
     sleeping: AtomicBool,
@@ -172,7 +170,7 @@ impl Doorbell {
         }
     }
 
-    /// Says that the node is about to sleep until [`Doorbell::descriptor`] is readable; false where `is_due` finds
+    /// Says that the node is about to sleep until the bell is readable; false where `is_due` finds
     /// something to do, and then it must not.
     #[must_use]
     pub fn lie_down(&self, is_due: impl FnOnce() -> bool) -> bool {
@@ -190,19 +188,21 @@ impl Doorbell {
         self.sleeping.store(false, Ordering::Release);
     }
 
-    /// What becomes readable when the bell rings. Watched for edges it never needs to be read.
-    pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
-    }
-
     /// Sleeps until the bell rings, or not at all if `is_due` finds something to do. One node, one sleeper.
-    pub async fn wait(&self, is_due: impl FnOnce() -> bool) {
-        if self.lie_down(is_due) {
-            readable(self.bell.as_fd()).await;
+    pub async fn wait(bell: &Watched<Arc<Self>>, is_due: impl FnOnce() -> bool) {
+        if bell.get().lie_down(is_due) {
+            bell.readable().await;
             // What was rung for is looked at now; a ring that comes later is heard again.
-            let _ = rustix::io::read(&self.bell, &mut [0; 8]);
-            self.get_up();
+            bell.note_empty();
+            bell.get().get_up();
         }
+    }
+}
+
+/// What becomes readable when the bell rings. Watched for edges it never needs to be read.
+impl AsFd for Doorbell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
     }
 }
 

@@ -1,12 +1,13 @@
 //! The broker's side of the mesh: who listens to what, and the way there.
 
-use super::mesh::{self, Control, Delivery, MeshNode, NodeId, Publication, PublishError, Ticket};
+use super::mesh::{self, Control, Delivery, Doorbell, MeshNode, NodeId, Publication, PublishError, Ticket};
 use super::message::Message;
 use super::protocol::Notice;
 use super::topic::{Topic, TopicHasher};
+use crate::ear::Ear;
 use crate::metrics::{Drop, NodeMetrics};
-use crate::readiness::Breath;
 use bytes::Bytes;
+use futures_lite::future::yield_now;
 use glommio::channels::local_channel::{LocalReceiver, LocalSender, new_bounded};
 use hashbrown::HashTable;
 use smallvec::SmallVec;
@@ -30,7 +31,8 @@ pub struct Router {
     /// Counts of the broker's node.
     pub metrics: Arc<NodeMetrics>,
     hasher: TopicHasher,
-    breath: Breath,
+    /// What the broker's node hears with.
+    pub ear: Ear,
 }
 
 struct State {
@@ -48,10 +50,10 @@ struct Interest {
 
 impl Router {
     /// A router on the broker's end of the mesh, and the publications that arrive there.
-    pub fn new(mesh: MeshNode, hasher: TopicHasher, metrics: Arc<NodeMetrics>) -> (Self, Publications) {
+    pub fn new(mesh: MeshNode, hasher: TopicHasher, metrics: Arc<NodeMetrics>, ear: Ear) -> (Self, Publications) {
         let (publications, waiting) = new_bounded(PUBLICATIONS_WAITING_MAX);
         let state = State { mesh, interests: HashTable::new(), publications, drained: 0 };
-        (Self { state: RefCell::new(state), metrics, hasher, breath: Breath::new() }, waiting)
+        (Self { state: RefCell::new(state), metrics, hasher, ear }, waiting)
     }
 
     /// Hashes a channel's name; the only time for this message.
@@ -86,10 +88,9 @@ impl Router {
         self.metrics.dropped(reason).add(1);
     }
 
-    /// Lets others run, and the executor hear its descriptors now and then: once per batch, after the answers to the one
-    /// before are out.
+    /// Lets others run: once per batch, after the answers to the one before are out.
     pub async fn breathe(&self) {
-        self.breath.take().await;
+        yield_now().await;
     }
 
     /// Rings at the shards and waits until every message of the batch is in its lane.
@@ -127,6 +128,7 @@ impl Router {
     /// Serves the control lanes until every shard has drained.
     pub async fn serve(&self) {
         let doorbell = Arc::clone(self.state.borrow().mesh.doorbell());
+        let bell = self.ear.watch(doorbell).expect("a new epoll set takes more");
         loop {
             self.take_control();
             if self.is_drained() {
@@ -136,7 +138,7 @@ impl Router {
                 self.breathe().await;
                 continue;
             }
-            doorbell.wait(|| self.state.borrow().mesh.has_mail()).await;
+            Doorbell::wait(&bell, || self.state.borrow().mesh.has_mail()).await;
         }
     }
 

@@ -2,25 +2,23 @@
 //!
 //! ```text
 //! keep time ─► take messages ─► hear sockets ─► tell the broker ─► write to everybody who was touched
-//!        └──────────────── again while there is anything to do, else sleep ────────────────┘
+//!     ▲                                                                             │
+//!     └──── listen: at once while there is anything to do, else sleep ◄── tasks run ┘
 //! ```
 
-use super::clock::ring_every_tick;
 use super::listener::{BACKLOG, Listener};
 use super::outlet::KernelOutlet;
-use super::poller::{Interest, Poller, Ready};
 use super::socket::TcpSocket;
 use super::token::Token;
+use crate::ear::{self, Ear, Interest, Ready};
 use crate::engine::mesh::{Adoption, Control, Delivery, Doorbell, MeshNode, NodeId, PublishError};
 use crate::engine::shard::{Arrival, Limits, Shard};
 use crate::engine::timers::{TICK, Tick};
 use crate::http::{self, ExchangeKey, Front, Site, Step};
 use crate::metrics::{NodeMetrics, turn_histogram};
-use crate::readiness::{self, Breath};
 use hdrhistogram::Histogram;
 use rustix::io::Errno;
 use slotmap::KeyData;
-use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -54,7 +52,7 @@ pub(super) struct Core {
     front: Front,
     mesh: MeshNode,
     doorbell: Arc<Doorbell>,
-    poller: Poller,
+    ear: Ear,
     outlet: KernelOutlet,
     listener: Option<Listener>,
     accepts_again: Option<Tick>,
@@ -63,7 +61,6 @@ pub(super) struct Core {
     expired: Vec<ExchangeKey>,
     scratch: Box<[u8]>,
     clock: Clock,
-    breath: Breath,
     payload_bytes_per_turn_max: usize,
     turns: Histogram<u64>,
     turns_shared: Tick,
@@ -87,10 +84,9 @@ enum Turn {
 
 impl Core {
     /// A core that listens, with no connections yet. Must be called on the thread it will stay on.
-    pub(super) fn new(mesh: MeshNode, listener: Listener, site: Site, limits: Limits) -> io::Result<Self> {
-        let poller = Poller::new()?;
-        poller.interests().add(listener.socket(), Token::Listener.number(), Interest::Reads)?;
-        poller.interests().add(mesh.doorbell().descriptor(), Token::Doorbell.number(), Interest::Rings)?;
+    pub(super) fn new(mesh: MeshNode, ear: Ear, listener: Listener, site: Site, limits: Limits) -> io::Result<Self> {
+        ear.add(listener.socket(), Token::Listener.number(), Interest::Reads)?;
+        ear.add(mesh.doorbell(), Token::Doorbell.number(), Interest::Rings)?;
         let metrics = Arc::clone(&site.registry.shards[mesh.id().index()]);
         let clock = Clock { started: Instant::now(), now: Tick::default() };
         Ok(Self {
@@ -98,7 +94,7 @@ impl Core {
             front: Front::new(site, clock.now),
             doorbell: Arc::clone(mesh.doorbell()),
             mesh,
-            poller,
+            ear,
             outlet: KernelOutlet::new(),
             listener: Some(listener),
             accepts_again: None,
@@ -107,7 +103,6 @@ impl Core {
             expired: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             clock,
-            breath: Breath::new(),
             payload_bytes_per_turn_max: PAYLOAD_BYTES_PER_TURN_MAX.min(limits.outbound_bytes_max / 4),
             turns: turn_histogram(),
             turns_shared: clock.now,
@@ -118,28 +113,25 @@ impl Core {
 
     /// Turns until the shard has drained.
     pub(super) async fn run(mut self) {
-        glommio::spawn_local(ring_every_tick(Arc::clone(&self.doorbell))).detach();
         while !self.is_drained() {
             let began = Instant::now();
-            let turn = self.turn(began).await;
+            let turn = self.turn(began);
             self.turns.saturating_record(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
-            match turn {
-                Turn::Busy => self.breath.take().await,
-                Turn::Idle => self.sleep().await,
-            }
+            let turn = if self.ear.let_tasks_run().await { Turn::Busy } else { turn };
+            self.listen(turn);
         }
         self.tell_broker();
         self.mesh.send(self.broker(), Control::Drained);
         while !self.mesh.resend() {
-            self.breath.take().await;
+            self.ear.let_tasks_run().await;
         }
     }
 
-    async fn turn(&mut self, began: Instant) -> Turn {
+    fn turn(&mut self, began: Instant) -> Turn {
         self.keep_time(began);
         let mail = self.take_controls();
         let mail = mail.or(self.take_deliveries());
-        let heard = if self.poller.is_ready().await { self.hear_sockets() } else { Turn::Idle };
+        let heard = self.hear_sockets();
         self.tell_broker();
         self.shard.end_turn(&mut self.outlet);
         // Whoever ended at the end of the turn is told too.
@@ -148,11 +140,12 @@ impl Core {
         mail.or(heard).or(sent)
     }
 
-    async fn sleep(&mut self) {
-        if self.doorbell.lie_down(|| self.mesh.has_mail()) {
-            poll_fn(|context| self.poller.poll_ready(context)).await;
-            self.doorbell.get_up();
-        }
+    /// Hears what is ready. After an idle turn this is the shard's sleep, until the next tick at most.
+    fn listen(&mut self, turn: Turn) {
+        let may_sleep = turn == Turn::Idle && self.doorbell.lie_down(|| self.mesh.has_mail());
+        let patience = if may_sleep { self.clock.until_next_tick() } else { Duration::ZERO };
+        self.ear.listen(Some(patience), &mut self.ready).expect("the epoll set is valid");
+        self.doorbell.get_up();
     }
 
     fn take_controls(&mut self) -> Turn {
@@ -200,7 +193,6 @@ impl Core {
 
     fn hear_sockets(&mut self) -> Turn {
         let mut ready = std::mem::take(&mut self.ready);
-        self.poller.look(&mut ready).expect("the epoll set is valid");
         let turn = if ready.is_empty() { Turn::Idle } else { Turn::Busy };
         for socket in ready.drain(..) {
             match Token::of_number(socket.token) {
@@ -235,13 +227,13 @@ impl Core {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
-                Ok(Some((socket, _))) if readiness::is_scarce(socket.as_fd()) => {
+                Ok(Some((socket, _))) if ear::is_scarce(socket.as_fd()) => {
                     return self.pause_accepting("few open files are left");
                 }
                 Ok(Some((socket, peer))) => {
                     let key = self.front.accepted(socket, peer, self.clock.now);
                     let socket = self.front.socket(key);
-                    let added = self.poller.interests().add(socket, Token::Exchange(key).number(), Interest::Reads);
+                    let added = self.ear.add(socket, Token::Exchange(key).number(), Interest::Reads);
                     added.expect("a new socket fits into the epoll set");
                 }
                 Ok(None) => return,
@@ -272,7 +264,7 @@ impl Core {
 
     fn listen_for(&mut self, interest: Interest) {
         if let Some(listener) = &self.listener {
-            let changed = self.poller.interests().change(listener.socket(), Token::Listener.number(), interest);
+            let changed = self.ear.change(listener.socket(), Token::Listener.number(), interest);
             changed.expect("the listener is in the epoll set");
         }
     }
@@ -305,13 +297,13 @@ impl Core {
             http::Interest::Nothing => Interest::Nothing,
         };
         let token = Token::Exchange(key).number();
-        let changed = self.poller.interests().change(self.front.socket(key), token, interest);
+        let changed = self.ear.change(self.front.socket(key), token, interest);
         changed.expect("the socket is in the epoll set");
     }
 
     /// Brings an upgraded connection to the shard that owns its topic: the descriptor moves, the bytes read so far too.
     fn hand_over(&mut self, adoption: Adoption) {
-        self.poller.interests().remove(&adoption.socket).expect("the socket is in the epoll set");
+        self.ear.remove(&adoption.socket).expect("the socket is in the epoll set");
         let owner = adoption.admission.placement.owner(self.mesh.id(), self.mesh.shards());
         if owner == self.mesh.id() {
             self.adopt(adoption);
@@ -322,7 +314,7 @@ impl Core {
 
     fn adopt(&mut self, adoption: Adoption) {
         let Adoption { socket, peer, response, unread, admission } = adoption;
-        let socket = TcpSocket::new(socket, self.poller.interests().clone());
+        let socket = TcpSocket::new(socket, self.ear.clone());
         self.shard.arrive(Arrival { socket, peer, admission, response, unread });
     }
 
@@ -367,6 +359,7 @@ impl Core {
     /// Requests that are in the kernel when the drain begins are still answered.
     fn hear_what_came_before(&mut self) {
         for _ in 0..BACKLOG / ACCEPTS_PER_TURN_MAX {
+            self.ear.listen(Some(Duration::ZERO), &mut self.ready).expect("the epoll set is valid");
             if self.hear_sockets() == Turn::Idle {
                 return;
             }
@@ -380,6 +373,13 @@ impl Core {
 
     fn broker(&self) -> NodeId {
         NodeId::broker(self.mesh.shards())
+    }
+}
+
+impl Clock {
+    fn until_next_tick(&self) -> Duration {
+        let into_this_one = self.started.elapsed().as_nanos() % TICK.as_nanos();
+        TICK.saturating_sub(Duration::from_nanos(u64::try_from(into_this_one).expect("less than a tick")))
     }
 }
 

@@ -1,20 +1,18 @@
 //! From a configuration to running shards, and back to nothing.
 
-mod clock;
 mod core;
 mod listener;
 mod outlet;
-mod poller;
 mod ring;
 mod socket;
 mod start;
 mod token;
 
-use self::clock::ring_every_tick;
 use self::core::Core;
 use self::listener::Listener;
 use crate::config::Config;
 use crate::config::host::Host;
+use crate::ear::{self, Ear};
 use crate::engine::broker::Broker;
 use crate::engine::heartbeat::Rhythm;
 use crate::engine::mesh::{self, Control, MeshNode, NodeId};
@@ -24,7 +22,7 @@ use crate::engine::topic::TopicHasher;
 use crate::http::{HttpSettings, Site};
 use crate::metrics::Registry;
 use crate::protocols::{self, ProtocolSettings};
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
+use glommio::{ExecutorJoinHandle, Placement};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::future::Future;
@@ -60,13 +58,18 @@ pub fn serve(config: &Config, host: &Host) -> Result<(), StartError> {
     let mut executors = Vec::with_capacity(shards + 1);
     if let Some(core) = config.broker_core {
         let seat = broker.take().expect("it has one seat");
-        executors.push(spawn("broker", core, config, move || seat.run())?);
+        let ears = config.clone();
+        let run = move || async move {
+            let ear = ear(&ears);
+            ear.hear_until(seat.run(ear.clone())).await;
+        };
+        executors.push(spawn("broker", core, run)?);
     }
     for (node, listener) in nodes.into_iter().zip(plan.listeners) {
         let index = node.id().index();
         let site = SitePlan { config: config.clone(), registry: registry.clone(), hasher };
         let seat = ShardSeat { node, listener, site, broker: broker.take() };
-        executors.push(spawn(&format!("shard-{index}"), config.cores[index], config, move || seat.run())?);
+        executors.push(spawn(&format!("shard-{index}"), config.cores[index], move || seat.run())?);
     }
     for executor in executors {
         executor.join().map_err(StartError::Executor)?;
@@ -85,12 +88,13 @@ struct ShardSeat {
 
 impl ShardSeat {
     async fn run(self) {
-        let broker = self.broker.map(|seat| glommio::spawn_local(seat.run()));
+        let ear = ear(&self.site.config);
+        let broker = self.broker.map(|seat| ear.spawn(seat.run(ear.clone())));
         let (site, limits) = (self.site.build(self.node.id()), limits(&self.site.config));
-        let core = Core::new(self.node, self.listener, site, limits).expect("epoll is available");
+        let core = Core::new(self.node, ear.clone(), self.listener, site, limits).expect("a new epoll set takes more");
         core.run().await;
         if let Some(broker) = broker {
-            broker.await;
+            ear.hear_until(broker).await;
         }
     }
 }
@@ -105,11 +109,11 @@ struct BrokerSeat {
 
 impl BrokerSeat {
     /// Takes events in until every shard has drained.
-    async fn run(self) {
-        glommio::spawn_local(ring_every_tick(Arc::clone(self.node.doorbell()))).detach();
-        let (router, publications) = Router::new(self.node, self.hasher, self.registry.broker_node);
+    async fn run(self, ear: Ear) {
+        let metrics = self.registry.broker_node;
+        let (router, publications) = Router::new(self.node, self.hasher, metrics, ear.clone());
         let router = Rc::new(router);
-        let source = glommio::spawn_local(self.source.run(Rc::clone(&router), publications));
+        let source = ear.spawn(self.source.run(Rc::clone(&router), publications));
         router.serve().await;
         source.cancel().await;
     }
@@ -118,16 +122,14 @@ impl BrokerSeat {
 fn spawn<F: Future<Output = ()> + 'static>(
     name: &str,
     core: usize,
-    config: &Config,
     run: impl FnOnce() -> F + Send + 'static,
 ) -> Result<ExecutorJoinHandle<()>, StartError> {
-    LocalExecutorBuilder::new(Placement::Fixed(core))
-        .name(name)
-        .spin_before_park(config.spin_before_park)
-        // No registered buffers: sockets do not use them, and they are 10 MB per executor.
-        .io_memory(0)
-        .spawn(run)
-        .map_err(StartError::Executor)
+    ear::executor(Placement::Fixed(core)).name(name).spawn(run).map_err(StartError::Executor)
+}
+
+/// A node's ear, made on its own thread.
+fn ear(config: &Config) -> Ear {
+    Ear::new(config.spin_before_park).expect("a process that starts has descriptors left")
 }
 
 /// What every shard's site is built from, on its own thread: families hold closures that stay where they are made.

@@ -1,7 +1,7 @@
 //! A client's TCP socket, as the engine is handed it.
 
-use super::poller::{Interest, Interests};
 use super::token::Token;
+use crate::ear::{Ear, Interest};
 use crate::engine::connection::{ConnectionId, Socket, Watch};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,13 +10,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 /// A non-blocking stream and its place in the shard's epoll set.
 pub(super) struct TcpSocket {
     stream: TcpStream,
-    interests: Interests,
+    ear: Ear,
     token: u64,
 }
 
 impl TcpSocket {
-    pub(super) fn new(stream: TcpStream, interests: Interests) -> Self {
-        Self { stream, interests, token: 0 }
+    pub(super) fn new(stream: TcpStream, ear: Ear) -> Self {
+        Self { stream, ear, token: 0 }
     }
 
     /// Gives the kernel what it takes now.
@@ -32,7 +32,7 @@ impl TcpSocket {
 impl Socket for TcpSocket {
     fn take_seat(&mut self, id: ConnectionId) {
         self.token = Token::Connection(id).number();
-        let added = self.interests.add(&self.stream, self.token, Interest::Reads);
+        let added = self.ear.add(&self.stream, self.token, Interest::Reads);
         added.expect("a socket that is in no set fits into this one");
     }
 
@@ -41,9 +41,7 @@ impl Socket for TcpSocket {
             Watch::Reads => Interest::Reads,
             Watch::ReadsAndWrites => Interest::ReadsAndWrites,
         };
-        self.interests
-            .change(&self.stream, self.token, interest)
-            .expect("the socket is in the set for as long as it lives");
+        self.ear.change(&self.stream, self.token, interest).expect("the socket is in the set for as long as it lives");
     }
 
     fn finish(&mut self) {

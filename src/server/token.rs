@@ -17,9 +17,12 @@ pub(super) enum Token {
     Connection(ConnectionId),
 }
 
-/// Set for WebSocket connections. Keys use the 32 bits below and a count of reuses above; the highest bit of that
-/// count is reached after two thousand million reuses of one place.
+/// Set for WebSocket connections. Keys use the 32 bits below and a count of reuses above; the highest two bits of
+/// that count are reached after a thousand million reuses of one place.
 const CONNECTION_BIT: u64 = 1 << 63;
+
+/// Bits that hold a key: the two above tell kinds apart, here and in the ear.
+const KEY_BITS: u64 = (1 << 62) - 1;
 
 /// No keys: their count of reuses is never 0.
 const LISTENER: u64 = 0;
@@ -30,13 +33,13 @@ impl Token {
         match self {
             Self::Listener => LISTENER,
             Self::Doorbell => DOORBELL,
-            Self::Exchange(key) => key.data().as_ffi() & !CONNECTION_BIT,
-            Self::Connection(id) => id.data().as_ffi() | CONNECTION_BIT,
+            Self::Exchange(key) => key.data().as_ffi() & KEY_BITS,
+            Self::Connection(id) => (id.data().as_ffi() & KEY_BITS) | CONNECTION_BIT,
         }
     }
 
     pub(super) fn of_number(number: u64) -> Self {
-        let key = KeyData::from_ffi(number & !CONNECTION_BIT);
+        let key = KeyData::from_ffi(number & KEY_BITS);
         match number {
             LISTENER => Self::Listener,
             DOORBELL => Self::Doorbell,

@@ -2,6 +2,7 @@
 
 use super::model::{Client, WELCOME};
 use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
+use crate::ear::Ear;
 use crate::engine::close::CloseCode;
 use crate::engine::heartbeat::Rhythm;
 use crate::engine::mesh::{self, Control, Delivery, MeshNode, NodeId};
@@ -70,7 +71,8 @@ impl World {
         let mut nodes = mesh::build(shards);
         nodes.pop();
         let broker = nodes.pop().expect("the broker's node");
-        let (router, _) = Router::new(broker, hasher, Arc::default());
+        let (router, _) =
+            Router::new(broker, hasher, Arc::default(), Ear::new(Duration::ZERO).expect("descriptors are left"));
         let topics = (0..TOPICS).map(|topic| hasher.topic(Bytes::from(format!("topic-{topic}")))).collect();
         Self {
             seed,

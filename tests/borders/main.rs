@@ -7,13 +7,14 @@ use function::Function;
 use source::{Source, Word, is_part_of};
 
 /// Which rooms of this crate a room may name with `crate::`. The server, which joins them all, is free.
-const NEIGHBOURS: [(&str, &[&str]); 8] = [
+const NEIGHBOURS: [(&str, &[&str]); 9] = [
     ("src/wire", &["wire"]),
-    ("src/engine", &["engine", "metrics", "readiness", "wire"]),
+    ("src/ear", &["ear"]),
+    ("src/engine", &["ear", "engine", "metrics", "wire"]),
     ("src/metrics", &["engine"]),
     ("src/protocols", &["engine", "http", "wire"]),
     ("src/http", &["engine", "metrics", "wire"]),
-    ("src/brokers", &["brokers", "config", "engine", "metrics", "readiness", "wire"]),
+    ("src/brokers", &["brokers", "config", "ear", "engine", "metrics", "wire"]),
     ("src/config", &[]),
     ("src/logging", &["config"]),
 ];

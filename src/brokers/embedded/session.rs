@@ -10,7 +10,8 @@ use crate::metrics::Drop;
 use crate::wire::frame::SealedRange;
 use crate::wire::resp::request::{ProtocolError, Request, RequestParser, Words};
 use bytes::Bytes;
-use glommio::net::TcpStream;
+use std::io;
+use std::net::TcpStream;
 use std::rc::Rc;
 
 /// What one read takes. Frames are slices of it, so it is also what one late frame keeps alive.
@@ -47,14 +48,14 @@ enum End {
 }
 
 impl Session {
-    pub(super) fn new(client: Rc<Client>, stream: TcpStream, switchboard: &Rc<Switchboard>) -> Self {
-        Self {
-            duplex: Duplex::new(stream, Rc::clone(&client.outbox), CHUNK_BYTES),
+    pub(super) fn new(client: Rc<Client>, stream: TcpStream, switchboard: &Rc<Switchboard>) -> io::Result<Self> {
+        Ok(Self {
+            duplex: Duplex::new(&switchboard.router.ear, stream, Rc::clone(&client.outbox), CHUNK_BYTES)?,
             client,
             parser: RequestParser::new(switchboard.event_bytes_max.max(CHANNEL_BYTES_MAX) + BULK_SLACK_BYTES),
             switchboard: Rc::clone(switchboard),
             batch: Vec::new(),
-        }
+        })
     }
 
     pub(super) async fn run(mut self) {

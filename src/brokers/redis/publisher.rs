@@ -12,7 +12,6 @@ use crate::wire::resp::push::{self, Heard, Push};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::io;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
@@ -63,6 +62,7 @@ enum Asked {
 
 impl Publisher {
     pub(super) fn new(address: RedisAddress, event_bytes_max: usize, router: Rc<Router>) -> Self {
+        let link = Link::new(router.ear.clone(), address.host.clone(), address.port, "publishing");
         let pipeline = Pipeline {
             router,
             // Twice what can ever wait, so that answers are always read: see `Outbox::is_calm`.
@@ -72,14 +72,13 @@ impl Publisher {
             waker: Cell::default(),
             refusals: Seldom::every(MENTION_PERIOD),
         };
-        let link = Link::new(address.host.clone(), address.port, "publishing");
         Self { link, address, pipeline: Rc::new(pipeline) }
     }
 
     /// Publishes until there are no more publications.
     pub(super) async fn run(self, publications: Publications) {
         let pipeline = Rc::clone(&self.pipeline);
-        let connection = glommio::spawn_local(self.keep_connected());
+        let connection = pipeline.router.ear.spawn(self.keep_connected());
         while let Some(publication) = publications.recv().await {
             pipeline.room().await;
             pipeline.submit(&publication);
@@ -117,13 +116,12 @@ impl Publisher {
             if let Err(cause) = self.take_answers(&mut duplex, &outbox) {
                 return cause;
             }
-            glommio::yield_if_needed().await;
+            self.pipeline.router.breathe().await;
         }
     }
 
     async fn connect(&mut self) -> Result<(Duplex, Rc<Outbox>), LinkError> {
         let stream = self.link.dial().await?;
-        stream.set_read_timeout(Some(QUIET_PERIOD)).map_err(io::Error::from)?;
         let outbox = Rc::new(Outbox::new(self.pipeline.outbox_bytes));
         outbox.offer(|out| {
             if super::write_auth(&self.address, out) {
@@ -131,7 +129,8 @@ impl Publisher {
             }
         });
         self.pipeline.ask_for_life(&outbox);
-        Ok((Duplex::new(stream, Rc::clone(&outbox), CHUNK_BYTES), outbox))
+        let duplex = Duplex::new(&self.pipeline.router.ear, stream, Rc::clone(&outbox), CHUNK_BYTES)?;
+        Ok((duplex.with_silence(QUIET_PERIOD), outbox))
     }
 
     fn take_answers(&mut self, duplex: &mut Duplex, outbox: &Rc<Outbox>) -> Result<(), LinkError> {

@@ -14,7 +14,6 @@ use crate::metrics::{BrokerStatus, Drop};
 use crate::wire::frame::SealedRange;
 use crate::wire::resp::command;
 use crate::wire::resp::push::{self, Heard, NotResp, Push};
-use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -46,7 +45,7 @@ impl Subscriber {
     pub(super) fn new(redis: Redis, router: Rc<Router>) -> Self {
         let Redis { address, patterns, event_bytes_max, status } = redis;
         Self {
-            link: Link::new(address.host.clone(), address.port, "subscribing"),
+            link: Link::new(router.ear.clone(), address.host.clone(), address.port, "subscribing"),
             address,
             patterns,
             event_bytes_max,
@@ -73,7 +72,6 @@ impl Subscriber {
     /// Dials, and writes everything there is to say but pings.
     async fn connect(&mut self) -> Result<(Duplex, Rc<Outbox>), LinkError> {
         let stream = self.link.dial().await?;
-        stream.set_read_timeout(Some(QUIET_PERIOD)).map_err(io::Error::from)?;
         let outbox = Rc::new(Outbox::new(COMMAND_BYTES_MAX));
         outbox.offer(|out| {
             super::write_auth(&self.address, out);
@@ -81,7 +79,8 @@ impl Subscriber {
             command::encode(out, &words.collect::<Vec<_>>());
         });
         self.confirmed = 0;
-        Ok((Duplex::new(stream, Rc::clone(&outbox), CHUNK_BYTES), outbox))
+        let duplex = Duplex::new(&self.router.ear, stream, Rc::clone(&outbox), CHUNK_BYTES)?;
+        Ok((duplex.with_silence(QUIET_PERIOD), outbox))
     }
 
     /// Takes events in until the connection ends; says why it did.

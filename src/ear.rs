@@ -1,0 +1,181 @@
+//! What a node hears: one epoll set for everything it waits for, its timers, and its only sleep.
+//!
+//! ```text
+//!   node:   turn ─► let tasks run ─► listen ─┐      listen: the node's own sockets come back as tokens,
+//!            ▲                               │              a task's descriptor or timer wakes the task
+//!            └───────────────────────────────┘
+//! ```
+//!
+//! Tasks run on the executor, but the executor never waits: with nothing left to run the *node* waits, in one kernel
+//! call for all there is to wait for. The executor's own way through its rings takes some forty calls for the same.
+
+mod task;
+mod timer;
+mod watched;
+
+pub use self::timer::Sleep;
+pub use self::watched::Watched;
+
+use self::timer::Timers;
+use self::watched::{WATCHED_BIT, Watchers};
+use glommio::{LocalExecutorBuilder, Placement};
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::process::{Resource, getrlimit};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// Descriptors heard per look: the rest is as ready at the next turn, and messages come first.
+const EVENTS_PER_LOOK_MAX: usize = 256;
+
+/// Descriptors that clients leave to the server: for brokers' connections and for what libraries open. Half of what
+/// `--max-connections` keeps back by default.
+const DESCRIPTORS_RESERVED: u64 = 32;
+
+/// Longer than any machine runs: the executor is never to interrupt tasks for its own rings, nobody waits for those.
+const NEVER: Duration = Duration::from_secs(1 << 32);
+
+/// Whether a descriptor that was just opened shows that few are left: the system gives the lowest free number.
+pub(crate) fn is_scarce(descriptor: BorrowedFd<'_>) -> bool {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    u64::try_from(descriptor.as_raw_fd()).expect("descriptors are not negative") + DESCRIPTORS_RESERVED >= limit
+}
+
+/// An executor for a node that listens with an [`Ear`].
+pub fn executor(placement: Placement) -> LocalExecutorBuilder {
+    // No registered buffers: nobody uses them, and they are 10 MB per executor.
+    LocalExecutorBuilder::new(placement).io_memory(0).preempt_timer(NEVER)
+}
+
+/// One node's ear. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Ear(Rc<Inner>);
+
+struct Inner {
+    set: OwnedFd,
+    /// Room for what one look brings.
+    events: RefCell<Vec<Event>>,
+    watchers: RefCell<Watchers>,
+    timers: RefCell<Timers>,
+    /// Whether a task has run since somebody asked.
+    has_run: Cell<bool>,
+    /// How long to look again and again before a sleep.
+    spin: Duration,
+    /// Since when there was nothing.
+    quiet_since: Cell<Option<Instant>>,
+}
+
+/// What a socket wants to report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interest {
+    /// Nothing but errors.
+    Nothing,
+    /// Bytes or a connection to take.
+    Reads,
+    /// Once per time that it becomes readable, without being read.
+    Rings,
+    /// Room to write.
+    Writes,
+    /// Both.
+    ReadsAndWrites,
+}
+
+/// A socket of the node's own that has something to report.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ready {
+    pub(crate) token: u64,
+    pub(crate) is_readable: bool,
+    pub(crate) is_writable: bool,
+}
+
+impl Ear {
+    /// An ear that hears nothing yet. Before it sleeps it looks again and again for as long as `spin`.
+    ///
+    /// # Errors
+    /// Where no descriptor is left.
+    pub fn new(spin: Duration) -> io::Result<Self> {
+        Ok(Self(Rc::new(Inner {
+            set: epoll::create(CreateFlags::CLOEXEC)?,
+            events: RefCell::new(Vec::with_capacity(EVENTS_PER_LOOK_MAX)),
+            watchers: RefCell::default(),
+            timers: RefCell::default(),
+            has_run: Cell::new(false),
+            spin,
+            quiet_since: Cell::new(None),
+        })))
+    }
+
+    /// Watches a socket of the node's own, whose events come back under `token`. The second highest bit is not free.
+    pub(crate) fn add(&self, socket: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
+        debug_assert!(token & WATCHED_BIT == 0, "that bit tells tasks' descriptors apart");
+        Ok(epoll::add(&self.0.set, socket, EventData::new_u64(token), interest.flags())?)
+    }
+
+    pub(crate) fn change(&self, socket: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
+        Ok(epoll::modify(&self.0.set, socket, EventData::new_u64(token), interest.flags())?)
+    }
+
+    pub(crate) fn remove(&self, socket: impl AsFd) -> io::Result<()> {
+        Ok(epoll::delete(&self.0.set, socket)?)
+    }
+
+    /// Waits for at most `patience` until anything is ready; `None` waits for ever. Tasks are woken, and what is ready
+    /// of the node's own is appended to `ready`.
+    ///
+    /// # Errors
+    /// None that a valid epoll set has.
+    pub(crate) fn listen(&self, patience: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let patience = self.spin(self.0.timers.borrow().shorten(patience));
+        let timeout = patience.map(|patience| Timespec::try_from(patience).expect("nothing waits for centuries"));
+        let mut events = self.0.events.borrow_mut();
+        events.clear();
+        match epoll::wait(&self.0.set, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        for event in events.iter() {
+            // Copied out: the kernel's structure is packed.
+            let (flags, token) = (event.flags, event.data.u64());
+            if token & WATCHED_BIT != 0 {
+                self.0.watchers.borrow().wake(token, flags);
+                continue;
+            }
+            let is_readable = flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR);
+            ready.push(Ready { token, is_readable, is_writable: flags.contains(EventFlags::OUT) });
+        }
+        if !events.is_empty() {
+            self.0.quiet_since.set(None);
+        }
+        self.0.timers.borrow_mut().wake_due();
+        Ok(())
+    }
+
+    /// No patience at all while it is worth looking again.
+    fn spin(&self, patience: Option<Duration>) -> Option<Duration> {
+        if self.0.spin.is_zero() || patience == Some(Duration::ZERO) {
+            return patience;
+        }
+        let now = Instant::now();
+        let quiet_since = self.0.quiet_since.get().unwrap_or(now);
+        self.0.quiet_since.set(Some(quiet_since));
+        if now.duration_since(quiet_since) < self.0.spin { Some(Duration::ZERO) } else { patience }
+    }
+}
+
+impl Interest {
+    fn flags(self) -> EventFlags {
+        match self {
+            Self::Nothing => EventFlags::empty(),
+            Self::Reads => EventFlags::IN,
+            Self::Rings => EventFlags::IN | EventFlags::ET,
+            Self::Writes => EventFlags::OUT,
+            Self::ReadsAndWrites => EventFlags::IN | EventFlags::OUT,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
