@@ -8,6 +8,7 @@ use crate::server::Server;
 use std::ffi::OsString;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Starts that are tried: another program may take a port between the look and the use.
@@ -17,6 +18,7 @@ const STARTS_MAX: usize = 3;
 #[derive(Clone, Debug)]
 pub struct Launch {
     wrapper: Vec<OsString>,
+    program: Option<PathBuf>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     broker: Source,
@@ -55,7 +57,7 @@ impl Launch {
 
     fn new(broker: Source) -> Self {
         let arguments = vec!["--shards".to_owned(), "2".to_owned()];
-        Self { wrapper: Vec::new(), arguments, environment: Vec::new(), broker }
+        Self { wrapper: Vec::new(), program: None, arguments, environment: Vec::new(), broker }
     }
 
     /// Adds an option. An option given again replaces the earlier one.
@@ -86,6 +88,13 @@ impl Launch {
     #[must_use]
     pub fn through(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(OsString::from).collect();
+        self
+    }
+
+    /// Starts this binary instead of the one beside the running test, which would be built first.
+    #[must_use]
+    pub fn program(mut self, program: &Path) -> Self {
+        self.program = Some(program.to_path_buf());
         self
     }
 
@@ -125,7 +134,7 @@ impl Launch {
 
     /// The command line and environment with these two addresses.
     pub(crate) fn command(&self, address: SocketAddr, broker: SocketAddr) -> Command {
-        let binary = binary().as_os_str().to_owned();
+        let binary = self.program.as_ref().unwrap_or_else(|| binary()).as_os_str().to_owned();
         let words: Vec<OsString> = self.wrapper.iter().cloned().chain([binary]).collect();
         let mut command = Command::new(&words[0]);
         // Nothing of the caller's environment may configure the server.

@@ -1,11 +1,14 @@
 //! What people type: flags, and scenario files with the same names.
 
+use super::budget::Budgets;
+use super::course::Course;
 use super::dialect::{self, Destination, Dialect};
 use super::event_size::EventSize;
+use super::floor::Floor;
 use super::goal::Goal;
-use super::plan::{Load, Plan, Publish, Source};
+use super::plan::{self, Plan, Publish, Source};
 use super::plot::PlotArguments;
-use super::scenario::Scenario;
+use super::scenario::{self, SPECIAL_FLAGS, Scenario};
 use super::template::Template;
 use clap::{Args, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
@@ -43,12 +46,30 @@ pub struct Arguments {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// One of the scenarios.
+    #[command(flatten)]
+    Load(Load),
+    /// The speed of light: the least a server could do on this kernel, and the real server beside it
+    Floor(Box<Floor>),
+    /// The budget table: what the server may cost, measured beside the floor
+    Budgets(Box<Budgets>),
+    /// Draws a plot from recorded runs or from what `--json` printed, as one SVG file
+    Plot(PlotArguments),
+}
+
+/// The scenarios as subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Load {
     /// One username, many clients: every event goes to all of them
     Fanout(Box<Run>),
     /// Many usernames with some connections each: every event goes to a random one
     Users(Box<Run>),
-    /// Draws a plot from recorded runs or from what `--json` printed, as one SVG file
-    Plot(PlotArguments),
+    /// How fast clients are let in: on a schedule or as fast as can be
+    Connect(Box<Run>),
+    /// Connections without events: memory for each, and what pings cost
+    Idle(Box<Run>),
+    /// All clients drop at once and come back, while bystanders get events
+    Storm(Box<Run>),
 }
 
 /// One run and what becomes of its result.
@@ -134,6 +155,21 @@ pub struct LoadArguments {
     /// Seconds of load before, not measured; what is lost or doubled in them counts all the same [default: 1]
     #[arg(long, value_name = "S", help_heading = "Load", allow_negative_numbers = true)]
     pub warmup: Option<f64>,
+    /// Sizes of events, used in turn, such as 64,1KiB,16KiB
+    #[arg(long, value_name = "BYTES", help_heading = "Load", value_delimiter = ',', conflicts_with = "size")]
+    pub sizes: Option<Vec<EventSize>>,
+    /// Connections begun each second, on a schedule; 0 is as fast as they are let in [default: 0]
+    #[arg(long, value_name = "PER_SECOND", help_heading = "Load", allow_negative_numbers = true)]
+    pub ramp: Option<f64>,
+    /// Clients beside the others who stay connected and get the events [default: 100]
+    #[arg(long, value_name = "N", help_heading = "Load")]
+    pub bystanders: Option<u32>,
+    /// How many storms, each after --seconds of calm [default: 3]
+    #[arg(long, value_name = "N", help_heading = "Load")]
+    pub times: Option<u32>,
+    /// Seconds that clients spread their coming back over; 0 is all at once [default: 0]
+    #[arg(long, value_name = "S", help_heading = "Load", allow_negative_numbers = true)]
+    pub stagger: Option<f64>,
 
     /// A latency to keep, such as p99=50ms, p99.9=200ms or max=1s; several allowed
     #[arg(long, value_name = "GOAL", help_heading = "Judgement", value_delimiter = ',')]
@@ -154,6 +190,19 @@ pub struct LoadArguments {
     /// Where connections come from: auto (127.0.0.x to this machine), system, or addresses [default: auto]
     #[arg(long, value_name = "ADDRESSES", help_heading = "This tester")]
     pub source: Option<String>,
+}
+
+impl Load {
+    /// The scenario and its settings.
+    pub(super) fn parts(&self) -> (&'static Scenario, &Run) {
+        match self {
+            Self::Fanout(run) => (&scenario::FANOUT, run),
+            Self::Users(run) => (&scenario::USERS, run),
+            Self::Connect(run) => (&scenario::CONNECT, run),
+            Self::Idle(run) => (&scenario::IDLE, run),
+            Self::Storm(run) => (&scenario::STORM, run),
+        }
+    }
 }
 
 impl Run {
@@ -183,6 +232,10 @@ impl LoadArguments {
             table.remove("rate");
             table.remove("window");
         }
+        if self.size.is_some() || self.sizes.is_some() {
+            table.remove("size");
+            table.remove("sizes");
+        }
         if self.publish_to.is_some() {
             table.remove("publish-http");
         }
@@ -199,31 +252,51 @@ impl LoadArguments {
         let protocol = self.protocol.clone().unwrap_or_else(|| "workflow".to_owned());
         let dialect = dialect::find(&protocol);
         let (clients, users) = self.crowd(scenario);
-        let load = match (self.rate, self.window) {
-            (Some(_), Some(_)) => return Err("--rate is an open loop and --window a closed one: give one".to_owned()),
-            (_, Some(places)) => Load::Window(places),
-            (rate, None) => Load::Rate(rate.unwrap_or(scenario.rate)),
+        self.check_flags(scenario)?;
+        let load = match (self.rate, self.window, scenario.load) {
+            (Some(_), Some(_), _) => {
+                return Err("--rate is an open loop and --window a closed one: give one".to_owned());
+            }
+            (None, None, load) => load,
+            (_, _, plan::Load::Silence) => return Err(format!("{} publishes no events", scenario.name)),
+            (_, Some(places), _) => plan::Load::Window(places),
+            (Some(rate), _, _) => plan::Load::Rate(rate),
         };
         let preset_url = dialect.map_or("", |dialect| dialect.url());
         let publish = self.publish(dialect);
-        Ok(Plan {
+        let course = Course {
+            ramp: self.ramp.unwrap_or_default(),
+            sizes: self.sizes.clone().unwrap_or_default(),
+            ..Course::default()
+        };
+        let mut plan = Plan {
             scenario: scenario.name.to_owned(),
             publishers: self.publishers.unwrap_or_else(|| publishers_for(load, &publish).min(users).max(1)),
             publish,
             protocol,
-            url: Template(self.url.unwrap_or_else(|| preset_url.to_owned())),
+            url: Template(self.url.clone().unwrap_or_else(|| preset_url.to_owned())),
             clients,
             users,
             load,
-            size: self.size.unwrap_or(EventSize(256)),
-            seconds: self.seconds.unwrap_or(10.0),
-            warmup: self.warmup.unwrap_or(1.0),
+            size: self.size.unwrap_or(EventSize(scenario.size)),
+            seconds: self.seconds.unwrap_or(scenario.seconds),
+            warmup: self.warmup.unwrap_or(scenario.warmup),
             patience: self.patience.unwrap_or(5.0),
             threads: self.threads.unwrap_or_else(threads),
-            slo: self.slo.unwrap_or_default(),
+            slo: self.slo.clone().unwrap_or_default(),
             server_pid: self.server_pid,
             source: source(self.source.as_deref())?,
-        })
+            course,
+        };
+        (scenario.shape)(&self, &mut plan)?;
+        Ok(plan)
+    }
+
+    /// Refuses what only other scenarios have.
+    fn check_flags(&self, scenario: &Scenario) -> Result<(), String> {
+        let given = toml::Table::try_from(self).map_err(|error| error.to_string())?;
+        let foreign = SPECIAL_FLAGS.iter().find(|flag| given.contains_key(**flag) && !scenario.flags.contains(flag));
+        foreign.map_or(Ok(()), |flag| Err(format!("--{flag} is no setting of {}", scenario.name)))
     }
 
     /// Clients and users, each from the other where only one is given.
@@ -232,7 +305,7 @@ impl LoadArguments {
             (Some(clients), Some(users)) => (clients, users),
             (Some(clients), None) => (clients, scenario.users.min(clients)),
             (None, Some(users)) => (scenario.clients.max(users), users),
-            (None, None) => (scenario.clients, scenario.users),
+            (None, None) => (scenario.clients, scenario.users.min(scenario.clients)),
         }
     }
 
@@ -258,11 +331,11 @@ impl LoadArguments {
     }
 }
 
-fn publishers_for(load: Load, publish: &Publish) -> u32 {
+fn publishers_for(load: plan::Load, publish: &Publish) -> u32 {
     match load {
         _ if matches!(publish, Publish::Http { .. }) => PUBLISHERS_OVER_HTTP,
-        Load::Rate(_) => PUBLISHERS_AT_A_RATE,
-        Load::Window(_) => 1,
+        plan::Load::Rate(_) => PUBLISHERS_AT_A_RATE,
+        plan::Load::Window(_) | plan::Load::Silence => 1,
     }
 }
 

@@ -4,12 +4,16 @@ use super::clock::Clock;
 use super::ledger::Ledger;
 use super::window::Window;
 use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Digits of latencies that are kept: values within one in a thousand.
 const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// Reasons of refusals that are told apart: answers of a server are few, and a strange one may put a number into each.
+const REASONS_MAX: usize = 32;
 
 /// Shared by all threads of one run.
 #[derive(Debug)]
@@ -24,6 +28,12 @@ pub(crate) struct Board {
     pub(crate) is_over: AtomicBool,
     /// Events due from this moment on are measured.
     pub(crate) measured_from: AtomicU64,
+    /// No event is due from this moment on.
+    pub(crate) until: AtomicU64,
+    /// The number of the act that restless connections were last told to begin; 0 before the first.
+    pub(crate) act: AtomicU32,
+    /// When it begins.
+    pub(crate) act_from: AtomicU64,
     /// Events that were published and are measured.
     pub(crate) published: AtomicU64,
     /// The closed loop's window.
@@ -56,8 +66,20 @@ pub(crate) struct Tape {
     pub(crate) refused: u64,
     /// Connections that are open.
     pub(crate) open: u64,
+    /// Those of them that stay all the time.
+    pub(crate) steady: u64,
+    /// Connections that left of their own will and are not back.
+    pub(crate) away: u64,
+    /// Those that came back since the conductor last asked, and how long each took, in nanoseconds.
+    pub(crate) returning: Histogram<u64>,
+    /// When the last of them was back.
+    pub(crate) last_return: u64,
+    /// When each connection that does not read was found closed, and its code.
+    pub(crate) given_up: Vec<(u64, u16)>,
     /// Why the first of those refused was.
     pub(crate) refusal: Option<String>,
+    /// How often clients were not let in, at their first coming or at a return, by reason.
+    pub(crate) reasons: BTreeMap<String, u64>,
     /// What the first foreign event was.
     pub(crate) stranger: Option<String>,
     /// The thread's number in the kernel.
@@ -77,7 +99,13 @@ impl Tape {
             connecting_span: None,
             refused: 0,
             open: 0,
+            steady: 0,
+            away: 0,
+            returning: histogram(),
+            last_return: 0,
+            given_up: Vec::new(),
             refusal: None,
+            reasons: BTreeMap::new(),
             stranger: None,
             thread: 0,
             last_delivery: 0,
@@ -93,10 +121,25 @@ impl Tape {
         self.connecting_span = Some((first.min(began), now));
     }
 
-    /// One more connection was refused.
-    pub(crate) fn refuse(&mut self, reason: impl FnOnce() -> String) {
+    /// One more connection is back that was to come back then and is there now.
+    pub(crate) fn take_back(&mut self, due: u64, now: u64) {
+        self.open += 1;
+        self.away -= 1;
+        self.returning.saturating_record(now.saturating_sub(due));
+        self.last_return = now;
+    }
+
+    /// One more connection was refused for good.
+    pub(crate) fn refuse(&mut self, reason: String) {
         self.refused += 1;
-        self.refusal.get_or_insert_with(reason);
+        self.refusal.get_or_insert_with(|| reason.clone());
+        self.turn_away(reason);
+    }
+
+    /// A client was not let in.
+    pub(crate) fn turn_away(&mut self, reason: String) {
+        let is_known = self.reasons.len() < REASONS_MAX || self.reasons.contains_key(&reason);
+        *self.reasons.entry(if is_known { reason } else { "other reasons".to_owned() }).or_default() += 1;
     }
 }
 
@@ -116,6 +159,9 @@ impl Board {
             is_silent: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             measured_from: AtomicU64::new(u64::MAX),
+            until: AtomicU64::new(u64::MAX),
+            act: AtomicU32::new(0),
+            act_from: AtomicU64::new(u64::MAX),
             published: AtomicU64::new(0),
             window: Window::new(places)?,
             threads_of: (0..topics).map(|_| AtomicU32::new(0)).collect(),

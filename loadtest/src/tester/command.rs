@@ -6,8 +6,9 @@ use super::plot;
 use super::progress::{Progress, Quiet, fitting};
 use super::report;
 use super::run::{Surroundings, run};
-use super::scenario::{FANOUT, Scenario, USERS};
+use super::scenario::Scenario;
 use super::summary::summary;
+use super::{budget, floor};
 use clap::Parser;
 use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
 use hdrhistogram::serialization::{V2Serializer, interval_log::IntervalLogWriterError};
@@ -27,9 +28,13 @@ const NO_RUN: u8 = 2;
 /// The program.
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Fanout(arguments) => load(&FANOUT, &arguments),
-        Command::Users(arguments) => load(&USERS, &arguments),
+        Command::Load(scenario) => {
+            let (scenario, arguments) = scenario.parts();
+            load(scenario, arguments)
+        }
         Command::Plot(arguments) => plot::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Floor(arguments) => floor::run(&arguments).map_err(|error| error.to_string()),
+        Command::Budgets(arguments) => budget::run(&arguments).map_err(|error| error.to_string()),
     };
     done.unwrap_or_else(|reason| {
         eprintln!("fanout-loadtest: {reason}");

@@ -27,6 +27,8 @@ pub(crate) struct Rest {
     pub(crate) carry: Vec<u8>,
     /// When connecting began, while the subscription is not confirmed.
     pub(crate) waiting_since: Option<u64>,
+    /// Whether it was connected before.
+    pub(crate) is_back: bool,
 }
 
 impl Rest {
@@ -37,9 +39,16 @@ impl Rest {
 
 impl Connection {
     /// A client that waits for its subscription.
-    pub(crate) fn new(socket: TcpStream, topic: u32, began: u64) -> Self {
+    pub(crate) fn new(socket: TcpStream, expectation: Expectation, began: u64) -> Self {
         let rest = Rest { waiting_since: Some(began), ..Rest::default() };
-        Self { socket: Some(socket), expectation: Expectation::from_the_first(topic), rest: Some(Box::new(rest)) }
+        Self { socket: Some(socket), expectation, rest: Some(Box::new(rest)) }
+    }
+
+    /// A client that was connected before and waits for its subscription.
+    pub(crate) fn again(socket: TcpStream, expectation: Expectation, began: u64) -> Self {
+        let mut connection = Self::new(socket, expectation, began);
+        connection.rest().is_back = true;
+        connection
     }
 
     /// What is left of earlier reads.

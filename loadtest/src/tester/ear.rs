@@ -4,7 +4,7 @@ use super::board::{Board, Tape, shown};
 use super::connection::Connection;
 use super::dialect::{Dialect, Heard};
 use super::form::Form;
-use super::ledger::Arrival;
+use super::ledger::{Arrival, Standing};
 use super::stamp::Stamp;
 use super::window::Countdown;
 use crate::client_frame::Opcode;
@@ -19,7 +19,8 @@ pub(crate) struct Ear<'a> {
     board: &'a Board,
     dialect: &'static dyn Dialect,
     run: u16,
-    form: Form,
+    /// One for each size of events.
+    forms: Vec<Form>,
     countdown: Countdown,
     /// The moment of the last read, in nanoseconds on the run's clock.
     pub(crate) now: u64,
@@ -37,9 +38,9 @@ pub(crate) struct Ended {
 }
 
 impl<'a> Ear<'a> {
-    pub(crate) fn new(board: &'a Board, dialect: &'static dyn Dialect, run: u16, form: Form) -> Self {
+    pub(crate) fn new(board: &'a Board, dialect: &'static dyn Dialect, run: u16, forms: Vec<Form>) -> Self {
         let countdown = Countdown::new(board.window.len(), board.threads_of.len());
-        Self { board, dialect, run, form, countdown, now: 0, measured_from: u64::MAX, latency: (0, 0) }
+        Self { board, dialect, run, forms, countdown, now: 0, measured_from: u64::MAX, latency: (0, 0) }
     }
 
     /// Takes what one read brought and gives how many bytes of it made whole frames.
@@ -47,8 +48,9 @@ impl<'a> Ear<'a> {
         let mut used = 0;
         let outcome = loop {
             let unread = &bytes[used..];
-            if let Some(stamp) = self.form.event(unread).filter(|_| self.dialect.is_bare()) {
-                used += self.form.frame_bytes();
+            let found = self.forms.iter().find_map(|form| form.event(unread).map(|stamp| (stamp, form.frame_bytes())));
+            if let Some((stamp, length)) = found.filter(|_| self.dialect.is_bare()) {
+                used += length;
                 self.count(connection, stamp, tape);
                 continue;
             }
@@ -69,12 +71,19 @@ impl<'a> Ear<'a> {
     /// The connection is subscribed.
     pub(crate) fn subscribe(&mut self, connection: &mut Connection, tape: &mut Tape) {
         let Some(began) = connection.rest().waiting_since.take() else { return };
+        if std::mem::take(&mut connection.rest().is_back) {
+            return tape.take_back(began, self.now);
+        }
+        tape.connect(began, self.now);
+        if connection.expectation.standing != Standing::Steady {
+            return;
+        }
+        tape.steady += 1;
         let topic = connection.expectation.topic;
         if self.countdown.listen(topic) == 1 {
             self.board.threads_of[topic as usize].fetch_add(1, SeqCst);
         }
         self.board.listeners_of[topic as usize].fetch_add(1, SeqCst);
-        tape.connect(began, self.now);
     }
 
     fn take_frame(
@@ -139,7 +148,7 @@ impl<'a> Ear<'a> {
 
     fn hear(&mut self, connection: &mut Connection, heard: Heard<'_>, tape: &mut Tape) -> Result<(), Ended> {
         match heard {
-            Heard::Event(event) => match Stamp::parse(event, self.form.event_bytes()) {
+            Heard::Event(event) => match self.forms.iter().find_map(|form| Stamp::parse(event, form.event_bytes())) {
                 Some(stamp) => self.count(connection, stamp, tape),
                 None => mark_foreign(tape, event),
             },
@@ -167,7 +176,11 @@ impl<'a> Ear<'a> {
             Arrival::Late => tape.ledger.reordered += 1,
             Arrival::Again => return tape.ledger.duplicated += 1,
         }
-        tape.ledger.arrived += 1;
+        match expectation.standing {
+            Standing::Steady => tape.ledger.arrived += 1,
+            Standing::Passing => {}
+            Standing::Excused => return,
+        }
         if stamp.due >= self.measured_from {
             tape.ledger.delivered += 1;
             self.note(self.now.saturating_sub(stamp.due), tape);

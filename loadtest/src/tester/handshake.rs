@@ -1,5 +1,7 @@
 //! One client on its way in: connect, upgrade, check the answer.
 
+use super::ledger::Standing;
+use super::lobby::Seat;
 use super::plan::Source;
 use super::sources::source;
 use super::target::Target;
@@ -12,6 +14,9 @@ use tungstenite::handshake::{client::generate_key, derive_accept_key};
 
 /// Longest answer to an upgrade, in bytes.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
+
+/// What the kernel may hold for a client that reads slowly, in bytes: as on a phone far from its mast, little.
+const NARROW_BYTES: usize = 4_096;
 
 /// What all clients of a run ask for.
 #[derive(Clone, Debug)]
@@ -42,8 +47,8 @@ impl Door {
     }
 
     /// Begins to connect without waiting.
-    pub(crate) fn knock(&self, connection: u32, topic: &str, began: u64) -> Result<Handshake, String> {
-        let socket = self.connect(connection).map_err(|error| self.unreachable(&error))?;
+    pub(crate) fn knock(&self, seat: &Seat, topic: &str, began: u64) -> Result<Handshake, String> {
+        let socket = self.connect(seat).map_err(|error| self.unreachable(&error))?;
         let subprotocol =
             self.subprotocol.map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n")).unwrap_or_default();
         let request = format!(
@@ -56,13 +61,16 @@ impl Door {
         Ok(Handshake { socket, began, request: request.into_bytes(), unread: Vec::new() })
     }
 
-    fn connect(&self, connection: u32) -> io::Result<TcpStream> {
+    fn connect(&self, seat: &Seat) -> io::Result<TcpStream> {
         let socket = Socket::new(Domain::for_address(self.target.address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
         // Ends with a reset: tens of thousands of connections would else keep their ports for a minute (TIME_WAIT).
         socket.set_linger(Some(Duration::ZERO))?;
-        if let Some(source) = source(&self.source, self.target.address, connection) {
+        if seat.standing == Standing::Excused {
+            socket.set_recv_buffer_size(NARROW_BYTES)?;
+        }
+        if let Some(source) = source(&self.source, self.target.address, seat.connection) {
             socket.bind(&source.into())?;
         }
         match socket.connect(&self.target.address.into()) {
@@ -82,16 +90,11 @@ impl Handshake {
     /// # Errors
     /// One sentence, where the server does not let this client in.
     pub(crate) fn turn(&mut self, door: &Door) -> Result<Option<Vec<u8>>, String> {
-        if let Some(error) = self.socket.take_error().ok().flatten() {
-            return Err(door.unreachable(&error));
-        }
-        match self.send().and_then(|()| self.read()) {
-            Ok(()) => {}
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {}
-            Err(error) => return Err(door.unreachable(&error)),
-        }
+        let errors = [self.send(), self.read()].into_iter().filter_map(Result::err);
+        let mut ends = errors.filter(|error| !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected));
+        // An answer that is followed by the end at once is an answer all the same.
         let Some((answer, head)) = Answer::parse_head(&self.unread).map_err(|error| door.unreachable(&error))? else {
-            return Ok(None);
+            return ends.next().map_or(Ok(None), |error| Err(door.unreachable(&error)));
         };
         if answer.status != 101 {
             let body = String::from_utf8_lossy(&self.unread[head..]).into_owned();

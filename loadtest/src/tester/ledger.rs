@@ -15,9 +15,21 @@ const ANY: u64 = u64::MAX;
 pub(crate) struct Expectation {
     /// The topic it listens to.
     pub(crate) topic: u32,
+    pub(crate) standing: Standing,
     next: u64,
     /// Nothing, for a connection that missed nothing.
     gaps: Option<Box<Gaps>>,
+}
+
+/// What a connection owes and is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// There from before the first event to after the last.
+    Steady,
+    /// Comes and goes: from its first event on it is owed every one until it leaves.
+    Passing,
+    /// Does not read as it should: what it misses is its own doing and is counted apart.
+    Excused,
 }
 
 /// Events that were skipped.
@@ -43,13 +55,12 @@ pub(crate) enum Arrival {
 impl Expectation {
     /// Of a connection that was there before the first event of its topic.
     pub(crate) fn from_the_first(topic: u32) -> Self {
-        Self { topic, next: 0, gaps: None }
+        Self { topic, standing: Standing::Steady, next: 0, gaps: None }
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "scenarios whose clients come back are to use it"))]
     /// Of a connection that comes while events are on their way: whichever comes first is the beginning.
-    pub(crate) fn from_now_on(topic: u32) -> Self {
-        Self { topic, next: ANY, gaps: None }
+    pub(crate) fn from_now_on(topic: u32, standing: Standing) -> Self {
+        Self { topic, standing, next: ANY, gaps: None }
     }
 
     /// Takes the event with this sequence number.
@@ -105,9 +116,9 @@ impl Gaps {
 /// run; `delivered` are those that were due after the warm-up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ledger {
-    /// Events that reached a client, once each, warm-up included.
+    /// Events that reached a client who is there all the time, once each, warm-up included.
     pub(crate) arrived: u64,
-    /// Those of them that were due after the warm-up.
+    /// Events that reached a client who reads, once each, and were due after the warm-up.
     pub(crate) delivered: u64,
     /// Events that did not reach a client that should have had them.
     pub(crate) lost: u64,
@@ -119,6 +130,8 @@ pub(crate) struct Ledger {
     pub(crate) foreign: u64,
     /// Connections that ended early, by close code.
     pub(crate) closed: BTreeMap<u16, u64>,
+    /// What clients missed who did not read as they should.
+    pub(crate) excused: u64,
 }
 
 impl Ledger {
@@ -130,6 +143,7 @@ impl Ledger {
         self.duplicated += other.duplicated;
         self.reordered += other.reordered;
         self.foreign += other.foreign;
+        self.excused += other.excused;
         for (code, count) in &other.closed {
             *self.closed.entry(*code).or_default() += count;
         }
@@ -184,9 +198,9 @@ mod tests {
 
     #[test]
     fn who_joins_in_the_middle_misses_nothing_that_was_before() {
-        let (arrivals, expectation) = taken(Expectation::from_now_on(0), &[70, 71, 73, 70, 69]);
+        let (arrivals, expectation) = taken(Expectation::from_now_on(0, Standing::Passing), &[70, 71, 73, 70, 69]);
         assert_eq!((arrivals, expectation.missing(74)), (vec![New, New, New, Again, Again], 1));
-        assert_eq!(Expectation::from_now_on(0).missing(74), 0);
+        assert_eq!(Expectation::from_now_on(0, Standing::Passing).missing(74), 0);
     }
 
     #[test]

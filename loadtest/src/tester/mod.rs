@@ -2,10 +2,11 @@
 //!
 //! | noun | is |
 //! |---|---|
-//! | [`arguments`], [`scenario`] | what people type, flags or a file; the defaults of each subcommand |
-//! | [`plan`] | the same, checked: one run |
-//! | [`run`] | does it: connects, publishes, receives, drains; `run/record.rs` writes down, `run/session.rs` conducts |
-//! | `worker`, `handshake`, `connection` | receiving threads, each with an epoll set and its share of the clients |
+//! | [`arguments`] | what people type, flags or a file |
+//! | [`scenario`] | a file for each: its defaults, its flags, what it plays on the stage of a run |
+//! | [`plan`], [`course`] | what was typed, checked: one run, and what goes on in it beside listening |
+//! | [`run`] | does it: connects, publishes, receives, drains; `run/record.rs` writes down, `run/session.rs` conducts, on `run/stage.rs` scenarios play |
+//! | `worker`, `lobby`, `handshake`, `connection` | receiving threads, each with its share of the clients: waiting, coming, there |
 //! | `ear`, `form`, [`stamp`] | events of bytes: most are recognised by comparing fixed places |
 //! | `ledger` | exact counts of losses, duplicates, reorderings and strangers' events |
 //! | `publishing`, `pace`, `window` | the publishing thread: the open loop's schedule, the closed loop's window |
@@ -13,6 +14,8 @@
 //! | `board` | what the threads of a run share |
 //! | `watch` | processor time and memory of the server and of the tester itself |
 //! | `verdict`, [`outcome`] | what a run means, and everything that is known about it |
+//! | [`floor`] | the speed of light: the least a server could do on this kernel |
+//! | [`budget`] | the budget table and the curves, measured beside the floor |
 //! | [`progress`], [`summary`] | what people see meanwhile and at the end |
 //! | [`report`], [`record`], [`plot`] | the page with plots, recorded runs, and plots of those |
 //!
@@ -31,16 +34,20 @@
 
 pub mod arguments;
 mod board;
+pub mod budget;
 mod clock;
 pub mod command;
 mod connection;
+pub mod course;
 pub mod dialect;
 mod ear;
 pub mod event_size;
+pub mod floor;
 mod form;
 pub mod goal;
 mod handshake;
 mod ledger;
+mod lobby;
 mod open_files;
 pub mod outcome;
 mod pace;

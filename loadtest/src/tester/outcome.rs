@@ -1,11 +1,12 @@
 //! What a run found out: the one object behind `--json`, the table, the report and the exit code.
 
 use hdrhistogram::Histogram;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// The result of one run. The names of the first group are a contract: other programs read them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Outcome {
     /// Events published, warm-up excluded.
     pub published: u64,
@@ -61,10 +62,17 @@ pub struct Outcome {
     pub histogram: Option<Histogram<u64>>,
     /// Rounds of scenarios that repeat (`capacity`: the rates it tried; `storm`: each storm).
     pub rounds: Vec<Round>,
+    /// Figures of single scenarios, by name with the unit last.
+    pub figures: BTreeMap<String, f64>,
+    /// What is to be known about the figures, in sentences.
+    pub notes: Vec<String>,
+    /// How often clients were not let in, by what the server said or what went wrong.
+    pub refused_by_reason: BTreeMap<String, u64>,
 }
 
 /// Percentiles of a histogram, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Latency {
     /// Half were faster.
     pub p50: u64,
@@ -80,14 +88,24 @@ pub struct Latency {
 
 /// What the server process spent, read from outside.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ServerCost {
-    /// User and system time of all its threads per delivery, in nanoseconds.
+    /// User and system time of all its threads per delivery, in nanoseconds; `null` (not a number) without deliveries.
+    #[serde(deserialize_with = "null_as_none")]
     pub cpu_ns_per_delivery: f64,
     /// Growth of its resident memory since before the clients connected, per connection, in bytes.
     pub rss_bytes_per_connection: f64,
+    /// The part of it that no file is behind.
+    pub anonymous_bytes_per_connection: Option<f64>,
     /// Growth of the kernel's socket and slab memory per connection, in bytes, where it could be read. Both ends of a
     /// loopback connection are in it.
     pub kernel_bytes_per_connection: Option<f64>,
+    /// The part of it that is buffers of TCP.
+    pub kernel_buffers_per_connection: Option<f64>,
+    /// The part of it that is slabs.
+    pub kernel_slabs_per_connection: Option<f64>,
+    /// The part of the slabs that cannot be given back under pressure.
+    pub kernel_unreclaimable_slabs_per_connection: Option<f64>,
     /// User and system time of all its threads per connection while clients connected, in nanoseconds.
     pub cpu_ns_per_handshake: f64,
     /// Its cores' worth of processor time: 1.0 is one core busy all the time.
@@ -98,6 +116,7 @@ pub struct ServerCost {
 
 /// How the tester itself fared: whether it was the bottleneck.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Tester {
     /// Share of the time that its busiest thread ran or waited for a core, 0 to 1.
     pub busiest_thread: f64,
@@ -113,6 +132,7 @@ pub struct Tester {
 
 /// One second of a run.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Sample {
     /// Seconds since the measurement began.
     pub second: f64,
@@ -132,6 +152,7 @@ pub struct Sample {
 
 /// One round of a scenario that has several.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Round {
     /// What was tried, such as `12000 events/s`.
     pub name: String,
@@ -152,6 +173,11 @@ pub enum Verdict {
     Fail,
     /// The tester was the bottleneck: nothing can be said about the server.
     TesterSaturated,
+}
+
+/// JSON has no word for what is not a number: it is written as `null`.
+fn null_as_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 impl Latency {

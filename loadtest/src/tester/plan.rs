@@ -1,5 +1,6 @@
 //! What a run is to do, checked: whoever holds a plan need not check again.
 
+use super::course::{Course, Unrest};
 use super::dialect::{self, Dialect};
 use super::event_size::EventSize;
 use super::goal::Goal;
@@ -65,6 +66,9 @@ pub struct Plan {
     pub server_pid: Option<u32>,
     /// Where connections come from.
     pub source: Source,
+    /// What goes on beside listening.
+    #[serde(default)]
+    pub course: Course,
 }
 
 /// Where events are published.
@@ -107,6 +111,8 @@ pub enum Load {
     Rate(f64),
     /// Closed loop: so many unfinished at once, the next when one is finished.
     Window(u16),
+    /// No events at all.
+    Silence,
 }
 
 /// Where connections come from.
@@ -139,15 +145,41 @@ impl Plan {
         }
     }
 
-    /// Whether the event's due times are on a schedule.
+    /// Whether events, or clients where there are none, come on a schedule.
     pub fn is_open_loop(&self) -> bool {
-        matches!(self.load, Load::Rate(_))
+        matches!(self.load, Load::Rate(_)) || (self.is_silent() && self.course.ramp > 0.0)
+    }
+
+    /// Whether no event is published.
+    pub fn is_silent(&self) -> bool {
+        self.load == Load::Silence
+    }
+
+    /// Bytes of the event with this number in its topic.
+    pub fn bytes_of(&self, sequence: u64) -> usize {
+        match self.course.sizes.as_slice() {
+            [] => self.size.0,
+            sizes => sizes[usize::try_from(sequence % sizes.len() as u64).unwrap_or(0)].0,
+        }
+    }
+
+    /// About how long the measurement will take, in seconds.
+    pub fn seconds_in_all(&self) -> f64 {
+        match self.course.unrest {
+            Unrest::Storm { stagger } => f64::from(self.course.times) * (self.seconds + stagger + 1.0),
+            _ => self.seconds,
+        }
+    }
+
+    /// Connections that stay all the time.
+    pub fn steady(&self) -> u32 {
+        self.clients - self.course.restless.min(self.clients)
     }
 
     /// Places of the window; 0 for an open loop.
     pub fn window(&self) -> u16 {
         match self.load {
-            Load::Rate(_) => 0,
+            Load::Rate(_) | Load::Silence => 0,
             Load::Window(places) => places,
         }
     }
@@ -166,11 +198,14 @@ impl Plan {
             ("threads", self.threads.to_string()),
             ("publishers", self.publishers.to_string()),
         ];
-        settings.push(match self.load {
-            Load::Rate(rate) => ("rate", rate.to_string()),
-            Load::Window(places) => ("window", places.to_string()),
-        });
+        settings.extend(self.course.settings());
+        match self.load {
+            Load::Rate(rate) => settings.push(("rate", rate.to_string())),
+            Load::Window(places) => settings.push(("window", places.to_string())),
+            Load::Silence => {}
+        }
         match &self.publish {
+            _ if self.is_silent() => {}
             Publish::Redis { address, channel } => {
                 settings.extend([("redis", address.clone()), ("publish-to", channel.0.clone())]);
             }
@@ -217,12 +252,18 @@ impl Plan {
         }
         within("--threads", self.threads, 1, THREADS_MAX)?;
         within("--publishers", self.publishers, 1, PUBLISHERS_MAX)?;
-        within("--size", self.size.0, EVENT_BYTES_MIN, EVENT_BYTES_MAX)?;
+        for size in self.course.sizes.iter().chain([&self.size]) {
+            within("--size", size.0, EVENT_BYTES_MIN, EVENT_BYTES_MAX)?;
+        }
+        self.course.check(self.clients)?;
         match self.load {
             Load::Rate(rate) if !(rate > 0.0 && rate <= RATE_MAX) => {
                 Err(format!("--rate {rate} is not above 0 and at most {RATE_MAX} events a second"))
             }
             Load::Window(0) => Err("--window 0 lets no event on its way".to_owned()),
+            Load::Window(_) if self.course.restless > 0 => {
+                Err(format!("{} has no --window: an event would wait for clients who are not there", self.scenario))
+            }
             _ => Ok(()),
         }
     }

@@ -14,6 +14,9 @@ pub trait Progress: Sync {
     /// So far in this part, of so many.
     fn connected(&self, count: u64, total: u64);
 
+    /// All clients are in. What is to be measured begins when this returns.
+    fn seated(&self) {}
+
     /// One more second of the measurement.
     fn second(&self, sample: &Sample, seconds: f64);
 

@@ -26,10 +26,8 @@ const SLEEP_MAX: u64 = SECOND / 50;
 pub(crate) struct Span {
     /// The first is due here.
     pub(crate) from: u64,
-    /// The first that is measured.
+    /// The first that is measured. None is due after the board's `until`.
     pub(crate) measured_from: u64,
-    /// None is due from here on.
-    pub(crate) until: u64,
 }
 
 /// What was published.
@@ -79,9 +77,9 @@ impl<'a> Publishing<'a> {
         Ok(Self {
             board,
             plan,
-            span: Span { from: 0, measured_from: 0, until: 0 },
+            span: Span { from: 0, measured_from: 0 },
             run,
-            connections: publish::connect(plan)?,
+            connections: if plan.is_silent() { Vec::new() } else { publish::connect(plan)? },
             names: (0..plan.users).map(|topic| name.fill(&topic_name(run, topic))).collect(),
             heard: (0..plan.users).filter(|&topic| board.listeners_of[topic as usize].load(SeqCst) > 0).collect(),
             random: fastrand::Rng::with_seed(u64::from(run)),
@@ -108,6 +106,7 @@ impl<'a> Publishing<'a> {
         let outcome = self.wait_until(span.from).and_then(|()| match self.plan.load {
             Load::Rate(rate) => self.follow(Pace::new(span.from, rate)),
             Load::Window(_) => self.fill_the_window(),
+            Load::Silence => self.wait_until(u64::MAX),
         });
         self.published.error = outcome.and_then(|()| self.finish()).err().map(|error| error.to_string());
         self.published.connections = self.connections;
@@ -116,10 +115,15 @@ impl<'a> Publishing<'a> {
 
     /// The first event is not a moment too early: it would not be measured.
     fn wait_until(&self, moment: u64) -> io::Result<()> {
-        while self.board.clock.now() < moment && !self.board.is_silent.load(SeqCst) {
+        while self.board.clock.now() < moment.min(self.until()) && !self.board.is_silent.load(SeqCst) {
             self.sleep(moment)?;
         }
         Ok(())
+    }
+
+    /// Nothing is due from then on.
+    fn until(&self) -> u64 {
+        self.board.until.load(SeqCst)
     }
 
     fn follow(&mut self, pace: Pace) -> io::Result<()> {
@@ -127,7 +131,7 @@ impl<'a> Publishing<'a> {
         let mut is_blocked = false;
         while !self.board.is_silent.load(SeqCst) {
             let now = self.board.clock.now();
-            if now >= self.span.until {
+            if now >= self.until() {
                 break;
             }
             is_blocked = false;
@@ -137,9 +141,9 @@ impl<'a> Publishing<'a> {
             }
             self.turn()?;
             let next = if is_blocked { now + SLEEP_MAX } else { pace.due(number) };
-            self.sleep(next.min(self.span.until))?;
+            self.sleep(next.min(self.until()))?;
         }
-        let ended = self.board.clock.now().min(self.span.until);
+        let ended = self.board.clock.now().min(self.until());
         self.published.due = pace.count_before(ended) - pace.count_before(self.span.measured_from.min(ended));
         self.published.was_blocked = is_blocked;
         Ok(())
@@ -174,7 +178,7 @@ impl<'a> Publishing<'a> {
                 last_progress = (finished, now);
             }
             self.published.was_stalled = now > last_progress.1 + patience;
-            if now >= self.span.until || self.published.was_stalled {
+            if now >= self.until() || self.published.was_stalled {
                 break;
             }
             for _ in begun - finished..u64::from(window.len()) {
@@ -184,7 +188,7 @@ impl<'a> Publishing<'a> {
             self.turn()?;
             window.fall_asleep();
             if window.finished() == finished {
-                self.sleep((now + SLEEP_MAX).min(self.span.until))?;
+                self.sleep((now + SLEEP_MAX).min(self.until()))?;
             }
             window.wake_up();
         }
@@ -210,7 +214,7 @@ impl<'a> Publishing<'a> {
         let stamp = Stamp { run: self.run, topic, sequence: *sequence, place, due };
         *sequence += 1;
         self.event.clear();
-        stamp.write(self.plan.size.0, &mut self.event);
+        stamp.write(self.plan.bytes_of(stamp.sequence), &mut self.event);
         let connection = topic as usize % self.connections.len();
         self.connections[connection].publish(&self.names[topic as usize], &self.event);
         if due >= self.span.measured_from {

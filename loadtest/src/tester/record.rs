@@ -31,6 +31,9 @@ pub struct Machine {
     pub cores: u32,
     /// Memory, in bytes.
     pub memory_bytes: u64,
+    /// The kernel's congestion control (tcp(7)): some pace each connection with timers, on loopback too.
+    #[serde(default)]
+    pub congestion_control: String,
 }
 
 /// One run of one subject.
@@ -84,6 +87,7 @@ impl Machine {
             cpu: value_of("model name", &cpu_info).unwrap_or_default().to_owned(),
             cores: u32::try_from(cores).unwrap_or(u32::MAX),
             memory_bytes: memory_kib * 1024,
+            congestion_control: read("/proc/sys/net/ipv4/tcp_congestion_control").trim().to_owned(),
         }
     }
 }

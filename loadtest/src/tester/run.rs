@@ -1,22 +1,33 @@
 //! One run from beginning to end: connect, publish, receive, drain, judge.
 
+mod phase;
 mod record;
 mod session;
+mod stage;
+
+pub(crate) use phase::Phase;
+pub(crate) use stage::Stage;
 
 use super::board::Board;
 use super::clock::Clock;
+use super::course::Unrest;
 use super::dialect;
 use super::form::Form;
 use super::handshake::Door;
+use super::ledger::Standing;
+use super::lobby::Seat;
 use super::outcome::Outcome;
+use super::pace::Pace;
 use super::plan::Plan;
 use super::progress::{Progress, Quiet};
+use super::scenario;
 use super::seating::Seating;
 use super::target::Target;
 use super::verdict;
 use super::watch::Reading;
 use super::worker::{Left, Orders, Worker};
 use session::Session;
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread::{self, Scope, ScopedJoinHandle};
@@ -71,13 +82,14 @@ impl Drop for OverAtLast<'_> {
 /// A receiving thread.
 type Receiver<'scope> = ScopedJoinHandle<'scope, io::Result<Vec<Left>>>;
 
-/// Does what the plan says and judges it.
+/// Does what the plan says, once, and judges it.
 ///
 /// # Errors
 /// One sentence, where the plan does not fit or nobody could connect. Whatever goes wrong later is in the outcome.
 pub fn run(plan: &Plan, surroundings: &Surroundings<'_>) -> Result<Outcome, Refusal> {
     plan.check()?;
-    let run = fastrand::u16(..);
+    let scenario = scenario::find(&plan.scenario).ok_or_else(|| format!("no scenario {}", plan.scenario))?;
+    let run = plan.course.run.unwrap_or_else(|| fastrand::u16(..));
     let board = Board::new(Clock::since(surroundings.epoch), plan.threads, plan.users, plan.window());
     let board = board.map_err(|error| Refusal(format!("this machine gives no event descriptor: {error}")))?;
     let before = plan.server_pid.and_then(|pid| Reading::whole(pid).ok());
@@ -86,7 +98,7 @@ pub fn run(plan: &Plan, surroundings: &Surroundings<'_>) -> Result<Outcome, Refu
         let receivers = receive(scope, plan, &board, run)?;
         let mut session = Session::new(plan, surroundings, &board, before);
         session.connect(&receivers)?;
-        let published = session.publish(scope, run)?;
+        let published = session.publish(scope, run, scenario.play)?;
         drop(end);
         let left = receivers.into_iter().map(|receiver| joined(receiver.join()).map_err(|error| error.to_string()));
         let left: Vec<Left> = left.collect::<Result<Vec<_>, String>>()?.into_iter().flatten().collect();
@@ -109,16 +121,45 @@ fn receive<'scope>(
     let dialect = dialect::find(&plan.protocol).ok_or_else(|| format!("no protocol {}", plan.protocol))?;
     let door = Door::new(target, plan.source.clone(), dialect.subprotocol());
     let seating = Seating { clients: plan.clients, topics: plan.users, threads: plan.threads };
+    let ramp = (plan.course.ramp > 0.0).then(|| Pace::new(board.clock.now().max(1), plan.course.ramp));
+    let seat = |connection| Seat {
+        connection,
+        topic: seating.topic(connection),
+        standing: standing(plan, connection),
+        place: None,
+        due: ramp.map_or(0, |pace| pace.due(connection.into())),
+    };
     let start = |thread| {
-        let connections = seating.connections_of(thread).map(|connection| (connection, seating.topic(connection)));
-        let form = Form::new(plan.size.0);
-        let orders =
-            Orders { board, thread, run, dialect, form, door: door.clone(), connections: connections.collect() };
+        let orders = Orders {
+            board,
+            thread,
+            run,
+            dialect,
+            forms: forms(plan),
+            door: door.clone(),
+            course: plan.course.clone(),
+            threads: plan.threads,
+            seats: seating.connections_of(thread).map(seat).collect(),
+        };
         let worker = Worker::new(orders)?;
         thread::Builder::new().name(format!("receiver-{thread}")).spawn_scoped(scope, move || worker.run())
     };
     let receivers: io::Result<Vec<_>> = (0..plan.threads).map(start).collect();
     receivers.map_err(|error| format!("a receiving thread cannot start: {error}"))
+}
+
+fn standing(plan: &Plan, connection: u32) -> Standing {
+    match plan.course.unrest {
+        _ if !plan.course.is_restless(connection, plan.clients) => Standing::Steady,
+        Unrest::Slow { .. } => Standing::Excused,
+        _ => Standing::Passing,
+    }
+}
+
+/// One for each size of events.
+fn forms(plan: &Plan) -> Vec<Form> {
+    let sizes: BTreeSet<usize> = plan.course.sizes.iter().chain([&plan.size]).map(|size| size.0).collect();
+    sizes.into_iter().map(Form::new).collect()
 }
 
 /// What a thread brought; its panic is ours.

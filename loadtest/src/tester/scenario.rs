@@ -1,20 +1,73 @@
-//! The scenarios: each a subcommand with defaults of its own. One line in the table each.
+//! The scenarios: each a subcommand with defaults of its own. One file and one line in the table each.
+
+mod connect;
+mod fanout;
+mod idle;
+mod storm;
+mod users;
+
+use super::arguments::LoadArguments;
+use super::plan::{Load, Plan};
+use super::run::Stage;
 
 /// What a scenario is where nobody says otherwise.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Scenario {
     /// The subcommand.
     pub name: &'static str,
     /// Connections, where neither they nor users are given.
     pub clients: u32,
-    /// Usernames, where they are not given.
+    /// Usernames, where they are not given; as many as clients at most.
     pub users: u32,
-    /// Events a second, where neither a rate nor a window is given.
-    pub rate: f64,
+    /// Events, where neither a rate nor a window is given. What begins in silence stays silent.
+    pub load: Load,
+    /// Bytes of an event, where they are not given.
+    pub size: usize,
+    /// Seconds to measure, where they are not given.
+    pub seconds: f64,
+    /// Seconds before, where they are not given.
+    pub warmup: f64,
+    /// Flags that only some scenarios have, and this one has.
+    pub flags: &'static [&'static str],
+    /// What its own flags make of a plan.
+    pub(crate) shape: fn(&LoadArguments, &mut Plan) -> Result<(), String>,
+    /// What goes on once all clients are in and events are on their way.
+    pub(crate) play: fn(&mut Stage<'_, '_, '_>),
 }
 
-/// One username, many clients: every event goes to all of them.
-pub static FANOUT: Scenario = Scenario { name: "fanout", clients: 1_000, users: 1, rate: 100.0 };
+/// Where a scenario has no wish of its own.
+const USUAL: Scenario = Scenario {
+    name: "",
+    clients: 1_000,
+    users: 1_000,
+    load: Load::Rate(1_000.0),
+    size: 256,
+    seconds: 10.0,
+    warmup: 1.0,
+    flags: &[],
+    shape: |_, _| Ok(()),
+    play: listen,
+};
 
-/// Many usernames with some connections each: every event goes to a random one.
-pub static USERS: Scenario = Scenario { name: "users", clients: 1_000, users: 1_000, rate: 1_000.0 };
+pub use connect::CONNECT;
+pub use fanout::FANOUT;
+pub use idle::IDLE;
+pub use storm::STORM;
+pub use users::USERS;
+
+/// Flags that only some scenarios have.
+pub const SPECIAL_FLAGS: [&str; 9] =
+    ["ramp", "bystanders", "times", "stagger", "slow-share", "slow-read", "searches", "churn", "sizes"];
+
+/// Every scenario there is.
+pub static TABLE: &[&Scenario] = &[&FANOUT, &USERS, &CONNECT, &IDLE, &STORM];
+
+/// The scenario of this name.
+pub fn find(name: &str) -> Option<&'static Scenario> {
+    TABLE.iter().copied().find(|scenario| scenario.name == name)
+}
+
+/// Nothing else happens for as long as the plan says.
+fn listen(stage: &mut Stage<'_, '_, '_>) {
+    stage.play_out();
+}

@@ -1,7 +1,7 @@
 //! What a run means: pass, fail, or that the tester was the bottleneck.
 
 use super::outcome::{Outcome, Verdict};
-use super::plan::{Load, Plan};
+use super::plan::Plan;
 
 /// A thread that ran or waited for a core this share of the time had no time left.
 const BUSY_MAX: f64 = 0.95;
@@ -30,6 +30,8 @@ pub(crate) struct Signs {
     pub(crate) refusal: Option<String>,
     /// The first foreign event.
     pub(crate) stranger: Option<String>,
+    /// Why the scenario's own demands were not met.
+    pub(crate) failures: Vec<String>,
     /// All connections had ended after so many seconds.
     pub(crate) gone_after: Option<f64>,
     /// Somebody wanted the end after so many seconds.
@@ -38,11 +40,11 @@ pub(crate) struct Signs {
 
 /// Fills in verdict and reasons.
 pub(crate) fn judge(plan: &Plan, outcome: &mut Outcome, signs: &Signs) {
-    let certain = certain_failures(outcome, signs);
+    let certain = certain_failures(plan, outcome, signs);
     let doubtful = doubtful_failures(plan, outcome, signs);
     let missed = missed_goals(plan, outcome);
     let saturation = saturation(plan, outcome, signs);
-    let is_open_loop = matches!(plan.load, Load::Rate(_));
+    let is_open_loop = plan.is_open_loop();
     // In a closed loop something is always saturated: only a goal that was missed is in doubt.
     let is_in_doubt =
         if is_open_loop { certain.is_empty() } else { certain.is_empty() && doubtful.is_empty() && !missed.is_empty() };
@@ -67,7 +69,7 @@ pub(crate) fn judge(plan: &Plan, outcome: &mut Outcome, signs: &Signs) {
 }
 
 /// What no load excuses.
-fn certain_failures(outcome: &Outcome, signs: &Signs) -> Vec<String> {
+fn certain_failures(plan: &Plan, outcome: &Outcome, signs: &Signs) -> Vec<String> {
     let mut reasons = Vec::new();
     if let Some(seconds) = signs.gone_after {
         let connected = outcome.connected;
@@ -92,7 +94,7 @@ fn certain_failures(outcome: &Outcome, signs: &Signs) -> Vec<String> {
             outcome.foreign
         ));
     }
-    if signs.due == 0 && !signs.was_stalled && reasons.is_empty() {
+    if signs.due == 0 && !plan.is_silent() && !signs.was_stalled && reasons.is_empty() {
         reasons.push("nothing was published: the rate and the time give no event".to_owned());
     }
     reasons
@@ -100,7 +102,7 @@ fn certain_failures(outcome: &Outcome, signs: &Signs) -> Vec<String> {
 
 /// What may be the tester's own fault when it is saturated.
 fn doubtful_failures(plan: &Plan, outcome: &Outcome, signs: &Signs) -> Vec<String> {
-    let mut reasons = Vec::new();
+    let mut reasons = signs.failures.clone();
     if outcome.lost > 0 {
         reasons.push(format!("{} events were lost", outcome.lost));
     }
@@ -130,11 +132,16 @@ fn doubtful_failures(plan: &Plan, outcome: &Outcome, signs: &Signs) -> Vec<Strin
 }
 
 fn missed_goals(plan: &Plan, outcome: &Outcome) -> Vec<String> {
-    let missed = plan.slo.iter().filter(|goal| goal.percentile.of(&outcome.latency_us) > goal.microseconds_max);
+    // Where no event is published, goals are about connecting.
+    let (what, latency) = match &outcome.connecting_us {
+        Some(connecting) if plan.is_silent() => ("connecting: ", connecting),
+        _ => ("", &outcome.latency_us),
+    };
+    let missed = plan.slo.iter().filter(|goal| goal.percentile.of(latency) > goal.microseconds_max);
     missed
         .map(|goal| {
-            let was = goal.percentile.of(&outcome.latency_us);
-            format!("{} was {was} µs, the goal is {goal}", goal.percentile)
+            let was = goal.percentile.of(latency);
+            format!("{what}{} was {was} µs, the goal is {goal}", goal.percentile)
         })
         .collect()
 }
@@ -163,13 +170,13 @@ mod tests {
     use super::*;
     use crate::tester::arguments::{Arguments, Command};
     use crate::tester::outcome::{Latency, Tester};
-    use crate::tester::scenario::FANOUT;
     use clap::Parser;
 
     fn plan(load: &str) -> Plan {
         let words = ["fanout-loadtest", "fanout", "--slo", "p99=20ms"].into_iter().chain(load.split(' '));
-        let Command::Fanout(run) = Arguments::parse_from(words).command else { panic!("{load} is of a fanout") };
-        run.plan(&FANOUT).unwrap()
+        let Command::Load(load) = Arguments::parse_from(words).command else { panic!("{load} is of a fanout") };
+        let (scenario, run) = load.parts();
+        run.plan(scenario).unwrap()
     }
 
     fn faultless() -> (Outcome, Signs) {

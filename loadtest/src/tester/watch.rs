@@ -13,22 +13,41 @@ pub(crate) struct Reading {
     pub(crate) busy: u64,
     /// Resident memory, in bytes.
     pub(crate) resident_bytes: u64,
-    /// The kernel's socket and slab memory, of the whole machine, in bytes.
-    pub(crate) kernel_bytes: Option<u64>,
+    /// Its anonymous part, which no file is behind, in bytes.
+    pub(crate) anonymous_bytes: Option<u64>,
+    /// Of the whole machine.
+    pub(crate) kernel: Option<Kernel>,
     at: Instant,
+}
+
+/// What the kernel keeps for connections, of the whole machine, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kernel {
+    /// Pages of TCP buffers (`mem` in `/proc/net/sockstat`).
+    pub(crate) buffers: u64,
+    /// All slabs: sockets, their inodes and files, and whatever else the machine does.
+    pub(crate) slabs: u64,
+    /// Those of them that cannot be given back under pressure.
+    pub(crate) unreclaimable: u64,
 }
 
 impl Reading {
     /// Reads all of it. Walks the page tables of the process: not for the middle of a measurement.
     pub(crate) fn whole(pid: u32) -> io::Result<Self> {
         let coarse = resident_bytes(pid)?;
-        let resident_bytes = exact_resident_bytes(pid).unwrap_or(coarse);
-        Ok(Self { busy: processor_time(pid)?, resident_bytes, kernel_bytes: kernel_bytes().ok(), at: Instant::now() })
+        let rollup = |name| kibibytes(&format!("/proc/{pid}/smaps_rollup"), name);
+        Ok(Self {
+            busy: processor_time(pid)?,
+            resident_bytes: rollup("Rss:").unwrap_or(coarse),
+            anonymous_bytes: rollup("Anonymous:").ok(),
+            kernel: Kernel::read().ok(),
+            at: Instant::now(),
+        })
     }
 
     /// Made of what was read without touching page tables.
     pub(crate) fn quick(busy: u64, resident_bytes: u64) -> Self {
-        Self { busy, resident_bytes, kernel_bytes: None, at: Instant::now() }
+        Self { busy, resident_bytes, anonymous_bytes: None, kernel: None, at: Instant::now() }
     }
 
     /// What was spent until `end` for so many deliveries.
@@ -36,7 +55,8 @@ impl Reading {
         let busy = end.busy.saturating_sub(self.busy) as f64;
         let elapsed = nanoseconds(end.at.duration_since(self.at)).max(1) as f64;
         ServerCost {
-            cpu_ns_per_delivery: busy / deliveries.max(1) as f64,
+            // Where nothing was delivered, nothing was spent on it.
+            cpu_ns_per_delivery: if deliveries == 0 { f64::NAN } else { busy / deliveries as f64 },
             cores: busy / elapsed,
             rss_bytes: end.resident_bytes,
             ..ServerCost::default()
@@ -70,17 +90,18 @@ pub(crate) fn resident_bytes(pid: u32) -> io::Result<u64> {
     }
 }
 
-fn exact_resident_bytes(pid: u32) -> io::Result<u64> {
-    kibibytes(&format!("/proc/{pid}/smaps_rollup"), "Rss:")
-}
-
-/// Pages of TCP buffers and all slabs: sockets, their inodes and files. Of the whole machine.
-fn kernel_bytes() -> io::Result<u64> {
-    let sockets = fs::read_to_string("/proc/net/sockstat")?;
-    let words = sockets.lines().find_map(|line| line.strip_prefix("TCP:")).unwrap_or_default();
-    let pages = words.split_whitespace().skip_while(|word| *word != "mem").nth(1).and_then(|word| word.parse().ok());
-    let buffers = pages.unwrap_or(0_u64) * rustix::param::page_size() as u64;
-    Ok(buffers + kibibytes("/proc/meminfo", "Slab:")?)
+impl Kernel {
+    fn read() -> io::Result<Self> {
+        let sockets = fs::read_to_string("/proc/net/sockstat")?;
+        let words = sockets.lines().find_map(|line| line.strip_prefix("TCP:")).unwrap_or_default();
+        let mut words = words.split_whitespace().skip_while(|word| *word != "mem");
+        let pages: u64 = words.nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
+        Ok(Self {
+            buffers: pages * rustix::param::page_size() as u64,
+            slabs: kibibytes("/proc/meminfo", "Slab:")?,
+            unreclaimable: kibibytes("/proc/meminfo", "SUnreclaim:")?,
+        })
+    }
 }
 
 fn kibibytes(file: &str, name: &str) -> io::Result<u64> {

@@ -1,17 +1,15 @@
 use super::{Arguments, Command};
 use crate::tester::dialect;
 use crate::tester::plan::{Load, Plan, Publish};
-use crate::tester::scenario::{FANOUT, USERS};
+use crate::tester::scenario;
 use clap::{CommandFactory, Parser};
 
 fn plan(line: &str) -> Result<Plan, String> {
     let words = ["fanout-loadtest"].into_iter().chain(line.split_whitespace());
     let arguments = Arguments::try_parse_from(words).map_err(|error| error.to_string())?;
-    if let Command::Users(run) = &arguments.command {
-        return run.plan(&USERS);
-    }
-    let Command::Fanout(run) = &arguments.command else { panic!("{line} is no load") };
-    run.plan(&FANOUT)
+    let Command::Load(load) = &arguments.command else { panic!("{line} is no load") };
+    let (scenario, run) = load.parts();
+    run.plan(scenario)
 }
 
 fn refused(line: &str, part: &str) {
@@ -74,6 +72,15 @@ fn what_does_not_fit_is_refused_in_a_sentence() {
         ("fanout --slo p98=1ms", "a goal is"),
         ("fanout --server-pid 4294967295", "no such process"),
         ("fanout --source here", "--source here"),
+        ("connect --ramp -1", "--ramp -1"),
+        ("connect --ramp nan", "--ramp NaN"),
+        ("connect --rate 5", "publishes no events"),
+        ("idle --window 5", "publishes no events"),
+        ("storm --window 5", "has no --window"),
+        ("storm --stagger -1", "--stagger -1"),
+        ("storm --clients 4294967295", "too many clients"),
+        ("fanout --ramp 5", "--ramp is no setting of fanout"),
+        ("fanout --sizes 64,1", "--size 1"),
         ("fanout --publish-http ws://127.0.0.1/{user}", "http://"),
         ("fanout --publish-http http://127.0.0.1/{user} --redis 127.0.0.1:1", "cannot be used"),
         ("fanout --publish-tcp 127.0.0.1:1", "only listen"),
@@ -96,7 +103,7 @@ fn scenario_file(name: &str) -> String {
 
 #[test]
 fn the_scenario_files_are_the_scenarios() {
-    for name in ["fanout", "users"] {
+    for name in scenario::TABLE.iter().map(|scenario| scenario.name) {
         let from_file = plan(&format!("{name} --scenario {}", scenario_file(name))).unwrap();
         assert_eq!(from_file.settings(), plan(name).unwrap().settings(), "{name}");
     }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::client_frame::ClientFrame;
 use crate::tester::clock::Clock;
+use crate::tester::ledger::Expectation;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
@@ -65,8 +66,8 @@ fn hear(dialect: &'static dyn Dialect, reads: &[Vec<u8>]) -> Scene {
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let server = listener.accept().unwrap().0;
     let board = Board::new(Clock::since(Instant::now()), 1, 1, 0).unwrap();
-    let mut connection = Connection::new(client, 0, 0);
-    let mut ear = Ear::new(&board, dialect, 7, Form::new(SIZE));
+    let mut connection = Connection::new(client, Expectation::from_the_first(0), 0);
+    let mut ear = Ear::new(&board, dialect, 7, vec![Form::new(SIZE)]);
     let mut tape = board.tape(0);
     if dialect.is_subscribed_by_upgrade() {
         ear.subscribe(&mut connection, &mut tape);

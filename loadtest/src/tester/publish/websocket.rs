@@ -7,6 +7,7 @@ use crate::client_frame::{ClientFrame, Opcode};
 use crate::server_frame::ServerFrame;
 use crate::tester::dialect::{Dialect, Heard, Publishing};
 use crate::tester::handshake::Door;
+use crate::tester::lobby::Seat;
 use crate::tester::plan::Source;
 use crate::tester::target::Target;
 use bytes::Buf;
@@ -99,7 +100,7 @@ impl WebSocket {
 fn upgrade(target: &Target, subprotocol: Option<&'static str>) -> io::Result<Link> {
     let door = Door::new(target.clone(), Source::System, subprotocol);
     // No topic: publishers listen to none.
-    let mut handshake = door.knock(0, "", 0).map_err(io::Error::other)?;
+    let mut handshake = door.knock(&Seat::alone(), "", 0).map_err(io::Error::other)?;
     await_events(&handshake.socket, PollFlags::OUT)?;
     loop {
         if let Some(inbound) = handshake.turn(&door).map_err(io::Error::other)? {

@@ -6,7 +6,7 @@ use super::shape::Shape;
 use super::unit::{Unit, exact, whole};
 use crate::tester::outcome::{Latency, Outcome, Round, ServerCost, Verdict};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -62,6 +62,7 @@ fn run(outcome: &Outcome) -> Markup {
             }
         }
         @if !outcome.rounds.is_empty() { (rounds(&outcome.rounds)) }
+        @if !outcome.figures.is_empty() { (figures(&outcome.figures)) }
         @if !outcome.settings.is_empty() { (settings(outcome)) }
     }
 }
@@ -81,6 +82,7 @@ fn verdict(outcome: &Outcome) -> Markup {
             @if !outcome.reasons.is_empty() {
                 ul { @for reason in &outcome.reasons { li { (reason) } } }
             }
+            @for note in &outcome.notes { p class="note" { (note) } }
         }
     }
 }
@@ -156,6 +158,9 @@ fn arrivals(outcome: &Outcome) -> Markup {
                         @for (code, count) in &outcome.closed_by_code {
                             (fact(&format!("… with {code}"), &exact(*count)))
                         }
+                        @for (reason, count) in &outcome.refused_by_reason {
+                            (fact(&format!("not let in: {reason}"), &exact(*count)))
+                        }
                     }
                 }
             }
@@ -164,6 +169,13 @@ fn arrivals(outcome: &Outcome) -> Markup {
 }
 
 fn server_cost(server: &ServerCost) -> Markup {
+    let parts = [
+        ("of it anonymous", server.anonymous_bytes_per_connection),
+        ("kernel's memory per connection, both ends", server.kernel_bytes_per_connection),
+        ("of it TCP buffers", server.kernel_buffers_per_connection),
+        ("of it slabs", server.kernel_slabs_per_connection),
+        ("of these unreclaimable", server.kernel_unreclaimable_slabs_per_connection),
+    ];
     html! {
         section class="server" {
             h3 { "The server" }
@@ -177,8 +189,8 @@ fn server_cost(server: &ServerCost) -> Markup {
                         (fact("processor time, of one core", &Unit::Share.text(server.cores)))
                         (fact("resident memory at the end", &Unit::Bytes.text(whole(server.rss_bytes))))
                         (fact("resident memory per connection", &Unit::Bytes.text(server.rss_bytes_per_connection)))
-                        @if let Some(kernel) = server.kernel_bytes_per_connection {
-                            (fact("kernel's memory per connection", &Unit::Bytes.text(kernel)))
+                        @for (name, bytes) in parts {
+                            @if let Some(bytes) = bytes { (fact(name, &Unit::Bytes.text(bytes))) }
                         }
                     }
                 }
@@ -209,6 +221,25 @@ fn rounds(rounds: &[Round]) -> Markup {
                                 td class=(class) { (word) }
                                 @for name in &names { td { (figure(round, name)) } }
                             }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What only this scenario has.
+fn figures(figures: &BTreeMap<String, f64>) -> Markup {
+    html! {
+        section class="figures" {
+            h3 { "Figures" }
+            div class="table" {
+                table {
+                    tbody {
+                        @for (name, value) in figures {
+                            @let (unit, name) = Unit::of_figure(name);
+                            (fact(&name, &unit.text(*value)))
                         }
                     }
                 }

@@ -1,19 +1,29 @@
 //! What is written down during a run, and the outcome made of it.
 
+use super::phase::Phase;
 use crate::tester::board::{Board, histogram};
 use crate::tester::clock::{SECOND, seconds};
-use crate::tester::ledger::Ledger;
+use crate::tester::ledger::{Ledger, Standing};
 use crate::tester::open_files;
-use crate::tester::outcome::{Latency, Outcome, Sample, ServerCost, Tester};
+use crate::tester::outcome::{Latency, Outcome, Round, Sample, ServerCost, Tester};
 use crate::tester::plan::Plan;
 use crate::tester::publishing::Published;
 use crate::tester::watch::{Reading, processor_time, resident_bytes, thread_times};
 use crate::tester::worker::Left;
 use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::SeqCst;
 
 /// Points of the latency plot for each halving of the distance to 100 %.
 const POINTS_PER_HALVING: u32 = 4;
+
+/// What a scenario adds to the outcome.
+#[derive(Debug, Default)]
+pub(super) struct Additions {
+    pub(super) rounds: Vec<Round>,
+    pub(super) figures: BTreeMap<String, f64>,
+    pub(super) sentences: Vec<String>,
+}
 
 /// What was written down so far.
 pub(super) struct Record<'a> {
@@ -32,7 +42,11 @@ pub(super) struct Record<'a> {
     threads_began: Vec<(i32, [u64; 2])>,
     busiest_thread: f64,
     latency: Histogram<u64>,
+    /// What was delivered since the last sample, and in the current phase.
+    heard: Histogram<u64>,
+    phase: Phase,
     samples: Vec<Sample>,
+    pub(super) additions: Additions,
     /// Published, delivered and the server's processor time at the last sample.
     last: (u64, u64, u64, u64),
 }
@@ -52,14 +66,33 @@ impl<'a> Record<'a> {
             threads_began: Vec::new(),
             busiest_thread: 0.0,
             latency: histogram(),
+            heard: histogram(),
+            phase: Phase::new(),
             samples: Vec::new(),
+            additions: Additions::default(),
             last: (0, 0, 0, 0),
         }
+    }
+
+    /// Clients begin to come.
+    pub(super) fn begin_connecting(&mut self) {
+        self.measured_from = self.board.clock.now();
+        self.last.0 = self.measured_from;
+        self.watch_threads();
     }
 
     /// The last client was let in or refused.
     pub(super) fn end_of_connecting(&mut self) {
         self.connected = self.read_quickly();
+        if self.plan.is_silent() {
+            self.look_for_the_busiest_thread();
+        }
+    }
+
+    /// What was delivered since this was asked last.
+    pub(super) fn take_phase(&mut self) -> Phase {
+        self.gather();
+        std::mem::replace(&mut self.phase, Phase::new())
     }
 
     /// All clients are there and nothing happens yet.
@@ -71,23 +104,51 @@ impl<'a> Record<'a> {
     pub(super) fn begin(&mut self, measured_from: u64) {
         self.measured_from = measured_from;
         self.began = self.read_quickly();
+        if !self.plan.is_silent() {
+            self.watch_threads();
+        }
+        self.last = (measured_from, 0, 0, self.began.map_or(0, |reading| reading.busy));
+    }
+
+    fn watch_threads(&mut self) {
         let threads = self.board.tapes().map(|tape| tape.thread).chain([self.board.publishing_thread.load(SeqCst)]);
         let threads: Vec<i32> = threads.collect();
         self.threads_began =
             threads.into_iter().filter_map(|thread| Some((thread, thread_times(thread).ok()?))).collect();
-        self.last = (measured_from, 0, 0, self.began.map_or(0, |reading| reading.busy));
+    }
+
+    /// Whoever ran or waited for a core most since the measurement, or connecting, began.
+    fn look_for_the_busiest_thread(&mut self) {
+        let elapsed = self.board.clock.now().saturating_sub(self.measured_from).max(1);
+        let busy = self.threads_began.iter().filter_map(|(thread, [running, waiting])| {
+            let [running_now, waiting_now] = thread_times(*thread).ok()?;
+            Some((running_now - running + waiting_now - waiting) as f64 / elapsed as f64)
+        });
+        self.busiest_thread = busy.fold(0.0, f64::max).min(1.0);
+    }
+
+    /// What came behind the last whole second, if that is worth a sample.
+    pub(super) fn last_sample(&mut self) -> Option<Sample> {
+        let since = self.board.clock.now().saturating_sub(self.last.0);
+        (self.samples.is_empty() || since > SECOND / 10).then(|| self.sample())
+    }
+
+    /// Takes what the threads have heard.
+    fn gather(&mut self) {
+        for mut tape in self.board.tapes() {
+            let taken = std::mem::replace(&mut tape.latency, histogram());
+            drop(tape);
+            for heard in [&mut self.heard, &mut self.phase.latency, &mut self.latency] {
+                heard.add(&taken).expect("histograms of one make");
+            }
+        }
     }
 
     /// One more second.
     pub(super) fn sample(&mut self) -> Sample {
+        self.gather();
         let now = self.board.clock.now();
-        let mut heard = histogram();
-        for mut tape in self.board.tapes() {
-            let taken = std::mem::replace(&mut tape.latency, histogram());
-            drop(tape);
-            heard.add(taken).expect("histograms of one make");
-        }
-        self.latency.add(&heard).expect("histograms of one make");
+        let heard = std::mem::replace(&mut self.heard, histogram());
         let published = self.board.published.load(SeqCst);
         let delivered = self.board.total(|tape| tape.ledger.delivered);
         let server = self.read_quickly();
@@ -113,12 +174,9 @@ impl<'a> Record<'a> {
     pub(super) fn end_of_publishing(&mut self, until: u64) {
         let now = self.board.clock.now();
         self.publishing_ended = until.min(now).max(self.measured_from);
-        let elapsed = now.saturating_sub(self.measured_from).max(1);
-        let busy = self.threads_began.iter().filter_map(|(thread, [running, waiting])| {
-            let [running_now, waiting_now] = thread_times(*thread).ok()?;
-            Some((running_now - running + waiting_now - waiting) as f64 / elapsed as f64)
-        });
-        self.busiest_thread = busy.fold(0.0, f64::max).min(1.0);
+        if !self.plan.is_silent() {
+            self.look_for_the_busiest_thread();
+        }
     }
 
     /// Everything has come.
@@ -127,11 +185,7 @@ impl<'a> Record<'a> {
         if let Some(reading) = self.read() {
             self.ended = Some((reading, delivered));
         }
-        let rest = self.board.tapes().map(|mut tape| std::mem::replace(&mut tape.latency, histogram()));
-        let rest: Vec<Histogram<u64>> = rest.collect();
-        for latency in rest {
-            self.latency.add(latency).expect("histograms of one make");
-        }
+        self.gather();
     }
 
     /// The outcome, not judged yet.
@@ -163,6 +217,10 @@ impl<'a> Record<'a> {
             percentiles: percentiles(&self.latency),
             handshakes_per_second: self.handshakes_per_second(),
             connecting_us: Some(Latency::of(&self.connecting())),
+            refused_by_reason: self.refusals(),
+            rounds: self.additions.rounds,
+            figures: self.additions.figures,
+            notes: self.additions.sentences,
             samples: self.samples,
             histogram: Some(self.latency),
             ..Outcome::default()
@@ -175,9 +233,23 @@ impl<'a> Record<'a> {
         for connection in left {
             let expectation = &connection.expectation;
             let events = published.of_topic[expectation.topic as usize];
-            ledger.lost += if connection.is_open { expectation.missing(events) } else { expectation.skipped() };
+            let missing = if connection.is_open { expectation.missing(events) } else { expectation.skipped() };
+            match expectation.standing {
+                Standing::Excused => ledger.excused += missing,
+                Standing::Steady | Standing::Passing => ledger.lost += missing,
+            }
         }
         ledger
+    }
+
+    fn refusals(&self) -> BTreeMap<String, u64> {
+        let mut refusals = BTreeMap::new();
+        for tape in self.board.tapes() {
+            for (reason, count) in &tape.reasons {
+                *refusals.entry(reason.clone()).or_default() += count;
+            }
+        }
+        refusals
     }
 
     fn cost(&self) -> Option<ServerCost> {
@@ -186,10 +258,16 @@ impl<'a> Record<'a> {
         let (before, with_clients) = (self.before?, self.with_clients?);
         let handshakes = self.connected.map_or(0, |reading| reading.busy.saturating_sub(before.busy));
         let growth = |later: u64, earlier: u64| (later as f64 - earlier as f64) / connected;
-        let kernel = with_clients.kernel_bytes.zip(before.kernel_bytes);
+        let both = |of: fn(&Reading) -> Option<u64>| Some(growth(of(&with_clients)?, of(&before)?));
         Some(ServerCost {
             rss_bytes_per_connection: growth(with_clients.resident_bytes, before.resident_bytes),
-            kernel_bytes_per_connection: kernel.map(|(later, earlier)| growth(later, earlier)),
+            anonymous_bytes_per_connection: both(|reading| reading.anonymous_bytes),
+            kernel_bytes_per_connection: both(|reading| reading.kernel.map(|kernel| kernel.buffers + kernel.slabs)),
+            kernel_buffers_per_connection: both(|reading| reading.kernel.map(|kernel| kernel.buffers)),
+            kernel_slabs_per_connection: both(|reading| reading.kernel.map(|kernel| kernel.slabs)),
+            kernel_unreclaimable_slabs_per_connection: both(|reading| {
+                reading.kernel.map(|kernel| kernel.unreclaimable)
+            }),
             cpu_ns_per_handshake: handshakes as f64 / connected,
             ..began.cost(&ended, delivered)
         })

@@ -1,6 +1,7 @@
 //! The run as its conductor sees it: waits, watches, writes down.
 
 use super::record::Record;
+use super::stage::Stage;
 use super::{Receiver, Surroundings, joined};
 use crate::tester::board::{Board, Tape};
 use crate::tester::clock::{SECOND, from_seconds, seconds};
@@ -29,14 +30,19 @@ const SETTLING: Duration = Duration::from_millis(300);
 /// How long late duplicates are waited for when everything has come.
 const LINGERING: Duration = Duration::from_millis(50);
 
+/// The same where some come and go: nobody counts what they still lack.
+const LINGERING_FOR_PASSERS: Duration = Duration::from_millis(500);
+
 /// One run.
 pub(super) struct Session<'a> {
-    plan: &'a Plan,
-    surroundings: &'a Surroundings<'a>,
-    board: &'a Board,
-    record: Record<'a>,
+    pub(super) plan: &'a Plan,
+    pub(super) surroundings: &'a Surroundings<'a>,
+    pub(super) board: &'a Board,
+    pub(super) record: Record<'a>,
+    pub(super) signs: Signs,
+    /// When it began; then, when publishing began.
+    began: u64,
     span: Span,
-    signs: Signs,
 }
 
 impl<'a> Session<'a> {
@@ -47,14 +53,22 @@ impl<'a> Session<'a> {
         before: Option<Reading>,
     ) -> Self {
         let record = Record::new(plan, board, before);
-        let span = Span { from: 0, measured_from: 0, until: 0 };
-        Self { plan, surroundings, board, record, span, signs: Signs::default() }
+        let span = Span { from: 0, measured_from: 0 };
+        Self { plan, surroundings, board, record, signs: Signs::default(), began: board.clock.now(), span }
     }
 
     /// Waits until every client is in or refused.
     pub(super) fn connect(&mut self, receivers: &[Receiver<'_>]) -> Result<(), String> {
         let clients = u64::from(self.plan.clients);
         self.surroundings.progress.begin(&format!("connecting {clients} clients"));
+        if self.plan.is_silent() {
+            // Nothing else is measured than how they come.
+            self.board.measured_from.store(0, SeqCst);
+        }
+        while self.board.tapes().any(|tape| tape.thread == 0) && !receivers.iter().any(ScopedJoinHandle::is_finished) {
+            thread::sleep(LOOK_AGAIN / 100);
+        }
+        self.record.begin_connecting();
         let mut last_change = (0, self.board.clock.now());
         loop {
             let (connected, refused) = (self.total(|tape| tape.connected), self.total(|tape| tape.refused));
@@ -64,24 +78,34 @@ impl<'a> Session<'a> {
                 last_change = (connected + refused, now);
             }
             let is_hopeless = connected == 0 && refused >= clients.min(REFUSALS_ENOUGH);
-            if is_hopeless || self.is_interrupted() || receivers.iter().any(ScopedJoinHandle::is_finished) {
+            let is_unwanted = self.is_interrupted() && connected == 0;
+            if is_hopeless || is_unwanted || receivers.iter().any(ScopedJoinHandle::is_finished) {
                 return Err(self.refusal());
             }
-            if connected + refused == clients {
+            if connected + refused == clients || (connected > 0 && self.is_cut_short()) {
                 break;
             }
-            if now > last_change.1 + CONNECTING_PATIENCE {
+            if now > last_change.1 + CONNECTING_PATIENCE.max(from_seconds(2.0 / self.plan.course.ramp.max(1e-3))) {
                 self.board.is_seated.store(true, SeqCst);
             }
             thread::sleep(LOOK_AGAIN);
         }
         self.record.end_of_connecting();
         self.board.is_seated.store(true, SeqCst);
-        if self.total(|tape| tape.connected) == 0 { Err(self.refusal()) } else { Ok(()) }
+        if self.total(|tape| tape.connected) == 0 {
+            return Err(self.refusal());
+        }
+        self.surroundings.progress.seated();
+        Ok(())
     }
 
-    /// Publishes for the time of the plan and waits until what was published has come.
-    pub(super) fn publish<'scope>(&mut self, scope: &'scope Scope<'scope, '_>, run: u16) -> Result<Published, String>
+    /// Publishes for as long as the scenario plays and waits until what was published has come.
+    pub(super) fn publish<'scope>(
+        &mut self,
+        scope: &'scope Scope<'scope, '_>,
+        run: u16,
+        play: fn(&mut Stage<'_, '_, '_>),
+    ) -> Result<Published, String>
     where
         'a: 'scope,
     {
@@ -90,21 +114,29 @@ impl<'a> Session<'a> {
         let publishing = Publishing::connect(self.plan, self.board, run)?;
         let from = self.board.clock.now() + SECOND / 100;
         let measured_from = from + from_seconds(self.plan.warmup);
-        self.span = Span { from, measured_from, until: measured_from + from_seconds(self.plan.seconds) };
-        self.board.measured_from.store(measured_from, SeqCst);
+        self.span = Span { from, measured_from };
+        if !self.plan.is_silent() {
+            self.board.measured_from.store(measured_from, SeqCst);
+        }
+        self.began = from;
         let span = self.span;
         let thread = thread::Builder::new().name("publisher".to_owned());
         let started = thread.spawn_scoped(scope, move || publishing.run(span));
         let thread = started.map_err(|error| format!("the publishing thread cannot start: {error}"))?;
-        self.surroundings.progress.begin("warming up");
-        self.watch_until(measured_from, &thread);
+        self.surroundings.progress.begin(if self.plan.is_silent() { "settling" } else { "warming up" });
+        self.watch_until(measured_from, &thread, || false);
         self.record.begin(measured_from);
-        self.measure(&thread);
-        self.record.end_of_publishing(self.span.until);
+        play(&mut Stage { session: self, publisher: &thread });
+        let until = self.board.clock.now();
+        let until = self.board.until.fetch_min(until, SeqCst).min(until);
+        self.record.end_of_publishing(until);
+        if let Some(sample) = self.record.last_sample() {
+            self.surroundings.progress.second(&sample, self.plan.seconds_in_all());
+        }
         let published = joined(thread.join());
         self.drain(&published);
         self.record.end();
-        thread::sleep(LINGERING);
+        thread::sleep(if self.plan.course.restless > 0 { LINGERING_FOR_PASSERS } else { LINGERING });
         Ok(published)
     }
 
@@ -123,25 +155,36 @@ impl<'a> Session<'a> {
         (outcome, signs)
     }
 
-    /// Writes down every second, until publishing ends.
-    fn measure(&mut self, publisher: &ScopedJoinHandle<'_, Published>) {
-        for second in 1.. {
-            let end = (self.span.measured_from + second * SECOND).min(self.span.until);
-            self.watch_until(end, publisher);
-            let sample = self.record.sample();
-            self.surroundings.progress.second(&sample, self.plan.seconds);
-            if self.board.is_silent.load(SeqCst) || publisher.is_finished() || end == self.span.until {
-                return;
-            }
-        }
+    /// When the measurement began, in nanoseconds on the run's clock.
+    pub(super) fn measured_from(&self) -> u64 {
+        self.span.measured_from
     }
 
-    /// Waits for a moment; earlier where publishing ends or must end.
-    fn watch_until(&mut self, moment: u64, publisher: &ScopedJoinHandle<'_, Published>) {
+    /// The end of the current second of the measurement.
+    pub(super) fn next_second(&self, now: u64) -> u64 {
+        self.span.measured_from + ((now.saturating_sub(self.span.measured_from)) / SECOND + 1) * SECOND
+    }
+
+    /// Writes down what there is since the last time.
+    pub(super) fn sample(&mut self) {
+        let sample = self.record.sample();
+        self.surroundings.progress.second(&sample, self.plan.seconds_in_all());
+    }
+
+    /// Waits for a moment, or until something has happened; whether publishing has ended or must end.
+    pub(super) fn watch_until(
+        &mut self,
+        moment: u64,
+        publisher: &ScopedJoinHandle<'_, Published>,
+        has_happened: impl Fn() -> bool,
+    ) -> bool {
         loop {
             let now = self.board.clock.now();
-            if now >= moment || publisher.is_finished() || self.is_cut_short() {
-                return;
+            if publisher.is_finished() || self.is_cut_short() {
+                return true;
+            }
+            if now >= moment || has_happened() {
+                return false;
             }
             thread::sleep(LOOK_AGAIN.min(Duration::from_nanos(moment - now)));
         }
@@ -149,9 +192,8 @@ impl<'a> Session<'a> {
 
     /// Whether everybody left or somebody wants the end; then nothing more is published.
     fn is_cut_short(&mut self) -> bool {
-        let began = if self.span.from == 0 { self.board.clock.now() } else { self.span.from };
-        let so_far = || seconds(self.board.clock.now().saturating_sub(began));
-        if self.total(|tape| tape.open) == 0 {
+        let so_far = || seconds(self.board.clock.now().saturating_sub(self.began));
+        if self.is_deserted() {
             self.signs.gone_after.get_or_insert_with(so_far);
         }
         if self.is_interrupted() {
@@ -162,6 +204,13 @@ impl<'a> Session<'a> {
             self.board.is_silent.store(true, SeqCst);
         }
         is_cut_short
+    }
+
+    /// Whether nobody is left but those who left of their own will: of those who stay, where there are such.
+    fn is_deserted(&self) -> bool {
+        let (open, away) = (self.total(|tape| tape.open), self.total(|tape| tape.away));
+        let stays = self.board.listeners_of.iter().any(|listeners| listeners.load(SeqCst) > 0);
+        if stays { self.total(|tape| tape.steady) == 0 } else { open + away == 0 }
     }
 
     /// Waits until everything has come, or nothing came for as long as patience lasts.

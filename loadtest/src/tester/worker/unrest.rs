@@ -1,0 +1,173 @@
+//! What restless connections do: they drop and come back, or read slowly.
+
+use super::{IS_HANDSHAKE, RETRY_AFTER, Worker, leave};
+use crate::client_frame::ClientFrame;
+use crate::tester::board::Tape;
+use crate::tester::clock::{SECOND, from_seconds, whole};
+use crate::tester::course::Unrest;
+use crate::tester::ear::Ended;
+use crate::tester::lobby::Seat;
+use rustix::event::epoll;
+use std::io::{self, Write};
+use std::sync::atomic::Ordering::SeqCst;
+
+/// Slow readers read so often in a second.
+const SIPS_PER_SECOND: u64 = 10;
+
+/// RFC 6455 §7.4.1: the purpose was fulfilled.
+const NORMAL: u16 = 1000;
+
+/// How far this thread is with what its restless connections are to do.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// The act that was begun last.
+    act: u32,
+    /// Seats of the restless, at the places where they were connected.
+    seats: Vec<Seat>,
+    /// How many have left so far, one after another.
+    left: u64,
+    /// When slow readers read next; 0 while they read like everybody.
+    next_sip: u64,
+}
+
+impl Progress {
+    /// One more that will not just listen.
+    pub(super) fn add(&mut self, seat: Seat) {
+        self.seats.push(seat);
+    }
+}
+
+impl Worker<'_> {
+    /// Does what is due.
+    pub(super) fn stir(&mut self, now: u64, tape: &mut Tape) -> io::Result<()> {
+        let board = self.orders.board;
+        if self.restless.seats.is_empty() || now < board.act_from.load(SeqCst) {
+            return Ok(());
+        }
+        let act = board.act.load(SeqCst);
+        let is_new = self.restless.act != act;
+        self.restless.act = act;
+        match self.orders.course.unrest {
+            Unrest::Storm { stagger } if is_new => self.scatter(stagger, tape),
+            Unrest::None | Unrest::Storm { .. } => {}
+            Unrest::Churn { per_second } => self.churn(per_second / f64::from(self.orders.threads), now, tape),
+            Unrest::Slow { .. } if is_new => self.turn_away_from_socket(act == 1)?,
+            Unrest::Slow { bytes_per_second } => self.sip(bytes_per_second, now, tape),
+        }
+        Ok(())
+    }
+
+    /// When [`Worker::stir`] has something to do next, as far as that is known.
+    pub(super) fn next_stir(&self) -> u64 {
+        match self.orders.course.unrest {
+            Unrest::Slow { bytes_per_second: 1.. } if self.restless.next_sip > 0 => self.restless.next_sip,
+            Unrest::Storm { .. } if self.restless.act != self.orders.board.act.load(SeqCst) => {
+                self.orders.board.act_from.load(SeqCst)
+            }
+            _ => u64::MAX,
+        }
+    }
+
+    /// Everybody drops, without a word as when a network fails, and comes back within `stagger` seconds.
+    fn scatter(&mut self, stagger: f64, tape: &mut Tape) {
+        let from = self.orders.board.act_from.load(SeqCst);
+        let spread = from_seconds(stagger);
+        self.lobby.open_wide();
+        for number in 0..self.restless.seats.len() {
+            let due = from + if spread > 0 { fastrand::u64(..spread) } else { 0 };
+            self.go_away(number, due, tape);
+        }
+    }
+
+    /// One after another leaves with a goodbye and comes back at once.
+    fn churn(&mut self, per_second: f64, now: u64, tape: &mut Tape) {
+        let board = self.orders.board;
+        let until = now.min(board.until.load(SeqCst));
+        let due = whole((until.saturating_sub(board.act_from.load(SeqCst))) as f64 / SECOND as f64 * per_second);
+        // A thread that was held up does not send all of them away at once.
+        let due_now = due.saturating_sub(self.restless.left).min(self.restless.seats.len() as u64);
+        self.restless.left = due.max(self.restless.left);
+        for turn in 0..due_now {
+            let number = usize::try_from((due - turn) % self.restless.seats.len() as u64).unwrap_or(0);
+            if let Some(place) = self.restless.seats[number].place
+                && let Some(socket) = &mut self.connections[place].socket
+            {
+                drop(socket.write_all(&ClientFrame::close(NORMAL, "").bytes()));
+            }
+            self.go_away(number, now.max(1), tape);
+        }
+    }
+
+    fn go_away(&mut self, number: usize, due: u64, tape: &mut Tape) {
+        let seat = Seat { due, ..self.restless.seats[number] };
+        let Some(place) = seat.place else { return };
+        let connection = &mut self.connections[place];
+        // Who was closed by the server has failed the run and stays away.
+        if connection.socket.take().is_none() {
+            return;
+        }
+        tape.ledger.lost += connection.expectation.skipped();
+        if connection.rest.take().is_some_and(|rest| rest.waiting_since.is_some()) {
+            // It was on its way back.
+            tape.open += 1;
+            tape.away -= 1;
+        }
+        tape.open -= 1;
+        tape.away += 1;
+        self.lobby.expect(seat);
+    }
+
+    /// The slow are told of nothing but the end of their connection, or of everything again.
+    fn turn_away_from_socket(&mut self, is_away: bool) -> io::Result<()> {
+        let flags = if is_away { epoll::EventFlags::RDHUP } else { epoll::EventFlags::IN };
+        for place in self.restless.seats.iter().filter_map(|seat| seat.place) {
+            if let Some(socket) = &self.connections[place].socket {
+                epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(place as u64), flags)?;
+            }
+        }
+        self.restless.next_sip = u64::from(is_away);
+        Ok(())
+    }
+
+    /// Slow readers read a little.
+    fn sip(&mut self, bytes_per_second: u32, now: u64, tape: &mut Tape) {
+        if self.restless.next_sip == 0 || now < self.restless.next_sip || bytes_per_second == 0 {
+            return;
+        }
+        self.restless.next_sip = now + SECOND / SIPS_PER_SECOND;
+        let bytes = usize::try_from(u64::from(bytes_per_second) / SIPS_PER_SECOND).unwrap_or(1).max(1);
+        for number in 0..self.restless.seats.len() {
+            if let Some(place) = self.restless.seats[number].place {
+                self.receive(place, bytes, tape);
+            }
+        }
+    }
+
+    /// Reads what is left of a connection that ended while nobody read.
+    pub(super) fn read_out(&mut self, place: usize, tape: &mut Tape) {
+        const READS_MAX: u32 = 1_024;
+        for _ in 0..READS_MAX {
+            self.receive(place, usize::MAX, tape);
+            if self.connections[place].socket.is_none() {
+                return;
+            }
+        }
+        leave(&mut self.connections[place], Ended { code: 1006 }, self.ear.now, tape);
+    }
+
+    /// A client that could not come back tries again, as clients do.
+    pub(super) fn try_again(&mut self, seat: Seat, reason: String, tape: &mut Tape) {
+        tape.turn_away(reason);
+        self.lobby.expect(Seat { due: self.ear.now + RETRY_AFTER, ..seat });
+    }
+}
+
+/// Whether these events of a connection say that its end has come.
+pub(super) fn is_end(flags: epoll::EventFlags) -> bool {
+    flags.intersects(epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR)
+}
+
+/// A number for epoll that says it is a handshake's.
+pub(super) fn handshake_data(number: usize) -> epoll::EventData {
+    epoll::EventData::new_u64(IS_HANDSHAKE | number as u64)
+}

@@ -1,0 +1,201 @@
+//! The scenarios as their users run them: the real program against the real server.
+
+use loadtest::{Launch, PATIENCE, Server, eventually};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// The program with these words.
+fn tester(words: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanout-loadtest"));
+    command.args(words.split_whitespace()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Against this server.
+fn at(server: &Server) -> String {
+    let (address, broker, pid) = (server.address, server.broker, server.pid());
+    format!("--url ws://{address}/ws?username={{user}} --redis {broker} --server-pid {pid} --quiet --json")
+}
+
+/// What a run said: its exit code and its one JSON object.
+fn read(output: &Output) -> (Option<i32>, Value) {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let result = serde_json::from_str(&text);
+    let result = result.unwrap_or_else(|error| panic!("{error}: {text}\n{}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code(), result)
+}
+
+fn number(result: &Value, pointer: &str) -> f64 {
+    result.pointer(pointer).and_then(Value::as_f64).unwrap_or_else(|| panic!("no number {pointer} in {result}"))
+}
+
+/// A figure that counts something.
+fn count(result: &Value, pointer: &str) -> u64 {
+    let count = result
+        .pointer(pointer)
+        .and_then(|value| value.as_u64().or_else(|| format!("{:.0}", value.as_f64()?).parse().ok()));
+    count.unwrap_or_else(|| panic!("no number {pointer} in {result}"))
+}
+
+/// The rounds whose name begins so.
+fn rounds<'a>(result: &'a Value, name: &str) -> Vec<&'a Value> {
+    let rounds = result["rounds"].as_array().expect("a list of rounds");
+    rounds.iter().filter(|round| round["name"].as_str().is_some_and(|own| own.starts_with(name))).collect()
+}
+
+/// Runs to the end; a machine that is busy with other things may saturate a schedule, which is no fault.
+fn check(words: &str) -> Value {
+    let server = Launch::embedded().start().unwrap();
+    let (code, result) = read(&tester(&format!("{words} {}", at(&server))).output().unwrap());
+    let verdict = (code, result["verdict"].as_str().unwrap());
+    assert!([(Some(0), "pass"), (Some(3), "tester_saturated")].contains(&verdict), "{words}: {code:?} {result}");
+    for fault in ["/lost", "/duplicated", "/reordered", "/foreign", "/closed", "/refused"] {
+        assert_eq!(count(&result, fault), 0, "{words}: {fault} in {result}");
+    }
+    result
+}
+
+#[test]
+fn connect_says_how_fast_clients_came_and_what_each_cost() {
+    for words in ["connect --clients 300 --seconds 0.5", "connect --clients 100 --ramp 200 --seconds 0.5"] {
+        let result = check(words);
+        assert!(number(&result, "/connected") >= 100.0 && count(&result, "/published") == 0, "{result}");
+        assert!(number(&result, "/handshakes_per_second") > 0.0, "{result}");
+        assert!(number(&result, "/connecting_us/p50") > 0.0, "{result}");
+        assert!(number(&result, "/server/cpu_ns_per_handshake") > 0.0, "{result}");
+        assert!(result["server"]["cpu_ns_per_delivery"].is_null(), "nothing was delivered: {result}");
+    }
+}
+
+#[test]
+fn a_ramp_is_a_schedule() {
+    let result = check("connect --clients 100 --ramp 100 --seconds 0.2");
+    // The hundredth is due after 0.99 s.
+    assert!(number(&result, "/handshakes_per_second") < 102.0, "{result}");
+}
+
+#[test]
+fn clients_that_are_not_let_in_are_counted_by_answer() {
+    let server = Launch::embedded().option("--shards", "1").option("--max-connections", "30").start().unwrap();
+    let (code, result) =
+        read(&tester(&format!("connect --clients 50 --seconds 0.3 {}", at(&server))).output().unwrap());
+    assert_eq!((code, result["verdict"].as_str()), (Some(1), Some("fail")), "{result}");
+    let refused = count(&result, "/refused");
+    let reasons = result["refused_by_reason"].as_object().unwrap();
+    assert!(refused > 0 && count(&result, "/connected") + refused == 50, "{result}");
+    assert_eq!(reasons.values().filter_map(Value::as_u64).sum::<u64>(), refused, "{reasons:?}");
+    assert!(reasons.keys().any(|reason| reason.contains("503")), "{reasons:?}");
+}
+
+#[test]
+fn idle_says_what_a_connection_that_waits_costs_user_and_kernel_apart() {
+    let result = check("idle --clients 400 --seconds 1 --warmup 0.5");
+    let figures = ["rss_bytes_per_connection", "anonymous_bytes_per_connection", "kernel_slabs_per_connection"];
+    for figure in figures {
+        assert!(result["server"][figure].is_number(), "{figure} in {result}");
+    }
+    assert!(number(&result, "/figures/cpu_ns_per_second_and_connection") >= 0.0, "{result}");
+    assert!(result["notes"].to_string().contains("both") || result["notes"].to_string().contains("half"), "{result}");
+}
+
+#[test]
+fn after_a_storm_everybody_is_back_and_bystanders_missed_nothing() {
+    std::thread::scope(|scope| {
+        for stagger in ["0", "0.3"] {
+            scope.spawn(move || check_storms(stagger));
+        }
+    });
+}
+
+fn check_storms(stagger: &str) {
+    let words = format!("storm --clients 60 --bystanders 10 --times 2 --seconds 0.5 --warmup 0.2 --stagger {stagger}");
+    let result = check(&words);
+    let storms = rounds(&result, "storm");
+    assert_eq!(storms.len(), 2, "{result}");
+    for storm in storms {
+        assert_eq!((storm["held"].as_bool(), count(storm, "/figures/back")), (Some(true), 60), "{result}");
+        assert!(number(storm, "/figures/connecting_p99_us") > 0.0, "{result}");
+    }
+    assert!(number(&result, "/delivered") > 100.0 && count(&result, "/connected") == 70, "{result}");
+    assert!(number(&result, "/figures/bystanders_p99_ratio") > 0.0, "{result}");
+}
+
+/// Each scenario with a load that would last much longer than the test.
+const LONG: [&str; 5] = [
+    "fanout --clients 20 --rate 50 --seconds 300",
+    "users --clients 20 --rate 200 --seconds 300",
+    "connect --clients 3000 --ramp 60 --seconds 300",
+    "idle --clients 20 --seconds 300",
+    "storm --clients 20 --bystanders 5 --seconds 0.3 --times 1000",
+];
+
+/// Runs until `end` has been done to the server in the middle of it.
+fn cut_short(words: &str, end: impl FnOnce(Server, &Child) -> Option<Server>) -> Value {
+    let server = Launch::embedded().start().unwrap();
+    let report = std::env::temp_dir().join(format!("cut-short-{}.html", fastrand::u64(..)));
+    let words = format!("{words} --warmup 0 --patience 1 --report {} {}", report.display(), at(&server));
+    let child = tester(&words).spawn().unwrap();
+    eventually("clients are there", || (server.count("/total/connections") >= 20).then_some(()));
+    std::thread::sleep(Duration::from_millis(700));
+    let server = end(server, &child);
+    let (code, result) = read(&ended(child));
+    drop(server);
+    assert_eq!((code, result["verdict"].as_str()), (Some(1), Some("fail")), "{words}: {result}");
+    let page = std::fs::read_to_string(&report).unwrap();
+    std::fs::remove_file(&report).unwrap();
+    assert!(page.contains("Failed"), "{words}");
+    result
+}
+
+/// Waits for the end; kills what does not end.
+fn ended(mut child: Child) -> Output {
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            panic!("the tester hangs: {:?}", child.wait_with_output());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_server_that_dies_in_the_middle_of_any_scenario_is_said_to_have_gone_away() {
+    std::thread::scope(|scope| {
+        for words in LONG {
+            scope.spawn(move || {
+                let result = cut_short(words, |server, _| {
+                    drop(server);
+                    None
+                });
+                assert!(result["reasons"].to_string().contains("went away"), "{words}: {result}");
+            });
+        }
+    });
+}
+
+#[test]
+fn ctrl_c_in_the_middle_of_any_scenario_ends_it_with_a_report_of_what_was() {
+    std::thread::scope(|scope| {
+        for words in LONG {
+            scope.spawn(move || {
+                let result = cut_short(words, |server, child| {
+                    kill_process(Pid::from_child(child), Signal::INT).unwrap();
+                    Some(server)
+                });
+                assert!(result["reasons"].to_string().contains("interrupted after"), "{words}: {result}");
+                assert!(count(&result, "/lost") == 0 && number(&result, "/connected") >= 20.0, "{words}: {result}");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_flag_of_another_scenario_is_refused_in_a_sentence() {
+    let output = tester("idle --stagger 3").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && said.contains("--stagger is no setting of idle"), "{said}");
+}
