@@ -68,8 +68,8 @@ impl House {
     fn turn(&mut self) {
         for place in &mut self.shards {
             while let Some(delivery) = place.mesh.receive_delivery() {
-                if let Delivery::Message(message) = delivery {
-                    place.crowd.deliver(&[message]);
+                if let Delivery::Message(topic, message) = delivery {
+                    place.crowd.shard.deliver(topic, &message);
                 }
             }
             place.crowd.end_turn();
@@ -89,7 +89,9 @@ impl Place {
         let crowd = Crowd::of(users.iter().copied());
         for topics in users.chunk_by(|user, next| user == next) {
             let followers = u32::try_from(topics.len()).expect("a small crowd");
-            let interest = Interest { topic: crowd.topic(topics[0]), followers, ticket: None };
+            let topic = crowd.topic(topics[0]);
+            let at = crowd.shard.place(&topic).expect("it has followers");
+            let interest = Interest { topic, place: at, followers, ticket: None };
             mesh.send(broker, Control::Interest(interest));
         }
         router.take_control();

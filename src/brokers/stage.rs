@@ -5,6 +5,7 @@ use crate::engine::broker::Broker;
 use crate::engine::mesh::{self, Control, Delivery, Interest, MeshNode, NodeId, Publication, PublishError, Ticket};
 use crate::engine::protocol::Notice;
 use crate::engine::router::Router;
+use crate::engine::subscriptions::TopicKey;
 use crate::engine::topic::{Topic, TopicHasher};
 use crate::metrics::{BrokerStatus, NodeMetrics};
 use bytes::Bytes;
@@ -65,7 +66,7 @@ impl Stage {
 
     /// From here on, events of `name` come to this thread.
     pub(super) fn follow(&mut self, name: &str, followers: u32) {
-        let interest = Interest { topic: Self::topic(name), followers, ticket: Some(1) };
+        let interest = Interest { topic: Self::topic(name), place: TopicKey::default(), followers, ticket: Some(1) };
         self.shard.send(NodeId::broker(1), Control::Interest(interest));
         let first = self.wait("interest in place", |stage| stage.shard.receive_delivery());
         assert!(matches!(first, Delivery::Listening(1)), "{first:?}");
@@ -74,7 +75,7 @@ impl Stage {
     /// The next event, as topic and payload.
     pub(super) fn event(&mut self) -> (String, String) {
         let message = self.wait("an event", |stage| match stage.shard.receive_delivery()? {
-            Delivery::Message(message) => Some(message),
+            Delivery::Message(_, message) => Some(message),
             Delivery::Listening(ticket) => panic!("nobody waits for {ticket}"),
         });
         let payload = String::from_utf8(message.payload().to_vec()).expect("only UTF-8 comes here");

@@ -14,6 +14,7 @@
 
 use super::message::Message;
 use super::protocol::{Admission, Notice};
+use super::subscriptions::TopicKey;
 use super::topic::Topic;
 use crate::ear::Watched;
 use bytes::Bytes;
@@ -82,6 +83,8 @@ pub enum Control {
 pub struct Interest {
     /// What is followed.
     pub topic: Topic,
+    /// Where the shard keeps those who follow it: comes back with every message, which is then not looked up again.
+    pub place: TopicKey,
     /// By how many connections; 0 ends the interest.
     pub followers: u32,
     /// Who waits for it to be in place: comes back as [`Delivery::Listening`].
@@ -91,8 +94,8 @@ pub struct Interest {
 /// What comes down a message lane, in the order in which the broker saw it.
 #[derive(Debug)]
 pub enum Delivery {
-    /// An event for the topic's followers.
-    Message(Message),
+    /// An event for the followers at this place; who was there may have left since.
+    Message(TopicKey, Message),
     /// The interest with this ticket is in place: every message of its topic from here on is in this lane.
     Listening(u64),
 }

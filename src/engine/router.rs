@@ -3,6 +3,7 @@
 use super::mesh::{self, Control, Delivery, Doorbell, MeshNode, NodeId, Publication, PublishError, Ticket};
 use super::message::Message;
 use super::protocol::Notice;
+use super::subscriptions::TopicKey;
 use super::topic::{Topic, TopicHasher};
 use crate::ear::Ear;
 use crate::metrics::{Drop, NodeMetrics};
@@ -42,10 +43,18 @@ struct State {
     drained: usize,
 }
 
-/// Which shards follow a topic, and with how many connections each.
+/// Which shards follow a topic.
 struct Interest {
     topic: Topic,
-    followers: SmallVec<[(NodeId, u32); 2]>,
+    shards: SmallVec<[Followers; 1]>,
+}
+
+/// Those who follow a topic on one shard.
+#[derive(Clone, Copy)]
+struct Followers {
+    shard: NodeId,
+    place: TopicKey,
+    count: u32,
 }
 
 impl Router {
@@ -161,24 +170,24 @@ impl State {
         else {
             return 0;
         };
-        let (&(last, _), others) = interest.followers.split_last().expect("an interest has followers");
-        for &(shard, _) in others {
-            self.mesh.deliver(shard, Delivery::Message(message.clone()));
+        let (last, others) = interest.shards.split_last().expect("an interest has followers");
+        for followers in others {
+            self.mesh.deliver(followers.shard, Delivery::Message(followers.place, message.clone()));
         }
-        self.mesh.deliver(last, Delivery::Message(message));
+        self.mesh.deliver(last.shard, Delivery::Message(last.place, message));
         interest.total()
     }
 
     fn note(&mut self, shard: NodeId, news: mesh::Interest) {
-        let mesh::Interest { topic, followers, ticket } = news;
+        let mesh::Interest { topic, place, followers: count, ticket } = news;
         let hash = topic.hash();
         let entry = self.interests.entry(hash, |known| known.topic == topic, |known| known.topic.hash());
-        let mut entry = entry.or_insert_with(|| Interest { topic, followers: SmallVec::new() });
+        let mut entry = entry.or_insert_with(|| Interest { topic, shards: SmallVec::new() });
         let interest = entry.get_mut();
-        interest.followers.retain(|(node, _)| *node != shard);
-        if followers > 0 {
-            interest.followers.push((shard, followers));
-        } else if interest.followers.is_empty() {
+        interest.shards.retain(|followers| followers.shard != shard);
+        if count > 0 {
+            interest.shards.push(Followers { shard, place, count });
+        } else if interest.shards.is_empty() {
             entry.remove();
         }
         if let Some(ticket) = ticket {
@@ -199,6 +208,6 @@ impl State {
 
 impl Interest {
     fn total(&self) -> u64 {
-        self.followers.iter().map(|(_, followers)| u64::from(*followers)).sum()
+        self.shards.iter().map(|followers| u64::from(followers.count)).sum()
     }
 }

@@ -31,6 +31,7 @@ use super::outbound::{Offer, Workbench};
 use super::protocol::{Actions, Notice};
 use super::subscriptions::{Subscriptions, TopicKey};
 use super::timers::{Tick, Wheel};
+use super::topic::Topic;
 use crate::metrics::NodeMetrics;
 use slotmap::SlotMap;
 use std::io;
@@ -119,14 +120,21 @@ impl<S: Socket> Shard<S> {
         &mut self.outgoing
     }
 
-    /// Takes a message for everybody on this shard who follows its topic; they are offered it at the end of the turn.
-    pub fn deliver(&mut self, message: &Message) {
+    /// Where the followers of a topic are kept, if there are any: what an [`Interest`] has told the broker.
+    ///
+    /// [`Interest`]: super::mesh::Interest
+    pub fn place(&self, topic: &Topic) -> Option<TopicKey> {
+        self.subscriptions.find(topic)
+    }
+
+    /// Takes a message for the followers at a place; they are offered it at the end of the turn.
+    pub fn deliver(&mut self, place: TopicKey, message: &Message) {
         self.metrics.messages_in.add(1);
-        let Some((key, followers)) = self.subscriptions.find(&message.topic) else { return };
+        let Some(followers) = self.subscriptions.get_mut(place) else { return };
         tracing::debug!(topic = %message.topic.display(), clients = followers.following(), "broadcast");
         for (index, group) in followers.groups().iter_mut().enumerate() {
             self.metrics.encodes.add(1);
-            self.marks.add(key, index, group, (group.encoding.seal)(message));
+            self.marks.add(place, index, group, (group.encoding.seal)(message));
         }
     }
 

@@ -5,7 +5,7 @@ use super::protocol::Encoding;
 use super::topic::Topic;
 use hashbrown::HashTable;
 use slotmap::SlotMap;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 slotmap::new_key_type! {
     /// Names a topic that somebody on this shard follows.
@@ -34,16 +34,20 @@ pub struct Group {
     /// How messages are sealed for this group.
     pub encoding: &'static Encoding,
     /// The connections, in no particular order.
-    pub members: Vec<ConnectionId>,
+    pub members: SmallVec<[ConnectionId; 2]>,
     /// Where the messages that this turn has brought for them are collected, once there are any.
     pub mark: Option<u32>,
 }
 
 impl Subscriptions {
-    /// Followers of a topic, if there are any, and their key. The one look-up a message costs here.
-    pub fn find(&mut self, topic: &Topic) -> Option<(TopicKey, &mut Followers)> {
-        let key = *self.index.find(topic.hash(), |&key| self.topics[key].topic == *topic)?;
-        Some((key, &mut self.topics[key]))
+    /// The key of a topic, if anybody follows it.
+    pub fn find(&self, topic: &Topic) -> Option<TopicKey> {
+        self.index.find(topic.hash(), |&key| self.topics[key].topic == *topic).copied()
+    }
+
+    /// The followers behind a key, unless they have left: all that a message looks up here.
+    pub fn get_mut(&mut self, key: TopicKey) -> Option<&mut Followers> {
+        self.topics.get_mut(key)
     }
 
     /// One of the groups of a topic that has followers.
@@ -63,9 +67,8 @@ impl Subscriptions {
 
     /// Counts one more who is about to follow a topic; [`Subscriptions::follow`] or [`Subscriptions::give_up`] comes next.
     pub fn expect(&mut self, topic: &Topic) -> TopicKey {
-        let topics = &mut self.topics;
-        let found = self.index.find(topic.hash(), |&key| topics[key].topic == *topic).copied();
-        let key = found.unwrap_or_else(|| {
+        let key = self.find(topic).unwrap_or_else(|| {
+            let topics = &mut self.topics;
             let key = topics.insert(Followers { topic: topic.detached(), expected: 0, groups: SmallVec::new() });
             self.index.insert_unique(topic.hash(), key, |&key| topics[key].topic.hash());
             key
@@ -130,7 +133,7 @@ impl Followers {
         let group = self.groups.iter_mut().find(|group| std::ptr::eq(group.encoding, encoding));
         match group {
             Some(group) => group.members.push(id),
-            None => self.groups.push(Group { encoding, members: vec![id], mark: None }),
+            None => self.groups.push(Group { encoding, members: smallvec![id], mark: None }),
         }
     }
 
@@ -182,7 +185,15 @@ mod tests {
             model.retain(|_, followers| !followers.is_empty());
             let found: BTreeSet<ConnectionId> = subscriptions
                 .find(&topic)
-                .map(|(_, found)| found.groups().iter().flat_map(|group| group.members.iter().copied()).collect())
+                .map(|key| {
+                    subscriptions
+                        .get_mut(key)
+                        .expect("just found")
+                        .groups()
+                        .iter()
+                        .flat_map(|group| group.members.iter().copied())
+                        .collect()
+                })
                 .unwrap_or_default();
             let expected = model.get(&name).map(|followers| followers.keys().copied().collect()).unwrap_or_default();
             assert_eq!(found, expected);

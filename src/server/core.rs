@@ -178,9 +178,9 @@ impl Core {
             let Some(delivery) = self.mesh.receive_delivery() else { break };
             turn = Turn::Busy;
             match delivery {
-                Delivery::Message(message) => {
+                Delivery::Message(place, message) => {
                     payload_bytes += message.payload().len();
-                    self.shard.deliver(&message);
+                    self.shard.deliver(place, &message);
                 }
                 Delivery::Listening(ticket) => self.shard.listening(ticket),
             }

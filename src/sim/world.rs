@@ -164,7 +164,7 @@ impl World {
         let place = &mut self.shards[shard];
         for _ in 0..self.random.usize(1..20) {
             match place.mesh.receive_delivery() {
-                Some(Delivery::Message(message)) => place.shard.deliver(&message),
+                Some(Delivery::Message(topic, message)) => place.shard.deliver(topic, &message),
                 Some(Delivery::Listening(ticket)) => place.shard.listening(ticket),
                 None => break,
             }

@@ -116,10 +116,11 @@ impl Crowd {
         self.end_turn();
     }
 
-    /// The first half of a turn: takes these messages.
+    /// The first half of a turn: takes these messages, all of one topic.
     pub(crate) fn deliver(&mut self, messages: &[Message]) {
+        let Some(place) = messages.first().and_then(|message| self.shard.place(&message.topic)) else { return };
         for message in messages {
-            self.shard.deliver(message);
+            self.shard.deliver(place, message);
         }
     }
 

@@ -93,14 +93,19 @@ impl<S: Socket> Shard<S> {
         if left > 0 {
             return self.announce(key, None);
         }
-        self.outgoing.interests.push(Interest { topic: topic.clone(), followers: 0, ticket: None });
+        self.outgoing.interests.push(Interest { topic: topic.clone(), place: key, followers: 0, ticket: None });
         self.metrics.topics.set(self.subscriptions.topics() as u64);
     }
 
     pub(super) fn announce(&mut self, key: TopicKey, ticket: Option<u64>) {
         let followers = self.subscriptions.followers(key);
         let count = u32::try_from(followers.count()).expect("a process has fewer than 2^32 sockets");
-        self.outgoing.interests.push(Interest { topic: followers.topic().clone(), followers: count, ticket });
+        self.outgoing.interests.push(Interest {
+            topic: followers.topic().clone(),
+            place: key,
+            followers: count,
+            ticket,
+        });
         self.metrics.topics.set(self.subscriptions.topics() as u64);
     }
 }
