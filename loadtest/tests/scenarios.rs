@@ -47,7 +47,11 @@ fn rounds<'a>(result: &'a Value, name: &str) -> Vec<&'a Value> {
 
 /// Runs to the end; a machine that is busy with other things may saturate a schedule, which is no fault.
 fn check(words: &str) -> Value {
-    let server = Launch::embedded().start().unwrap();
+    check_with(Launch::embedded(), words)
+}
+
+fn check_with(launch: Launch, words: &str) -> Value {
+    let server = launch.start().unwrap();
     let (code, result) = read(&tester(&format!("{words} {}", at(&server))).output().unwrap());
     let verdict = (code, result["verdict"].as_str().unwrap());
     assert!([(Some(0), "pass"), (Some(3), "tester_saturated")].contains(&verdict), "{words}: {code:?} {result}");
@@ -122,13 +126,63 @@ fn check_storms(stagger: &str) {
     assert!(number(&result, "/figures/bystanders_p99_ratio") > 0.0, "{result}");
 }
 
+#[test]
+fn who_stops_reading_is_told_of_apart_and_the_others_miss_nothing() {
+    std::thread::scope(|scope| {
+        for slow_read in [0, 20_000] {
+            scope.spawn(move || check_slow(slow_read));
+        }
+    });
+}
+
+fn check_slow(slow_read: u32) {
+    let words = format!(
+        "slow --clients 8 --slow-share 20% --slow-read {slow_read} --rate 100 --size 64KiB --seconds 3 --warmup 0"
+    );
+    // Room enough for those who read on a busy machine.
+    let result = check_with(Launch::embedded().option("--outbound-max", "4MiB"), &words);
+    assert_eq!((count(&result, "/figures/slow_clients"), count(&result, "/connected")), (2, 8), "{result}");
+    // 14 MB for each; queue and kernel keep half of that.
+    assert_eq!(count(&result, "/figures/slow_clients_closed"), 2, "{result}");
+    assert_eq!(rounds(&result, "the others").len(), 2, "{result}");
+    let closed: u64 = rounds(&result, "slow clients closed").iter().map(|round| count(round, "/figures/closed")).sum();
+    assert_eq!(closed, 2, "{result}");
+    // All that was published after the beginning reached those who read.
+    assert_eq!(count(&result, "/delivered"), count(&result, "/published") * 6, "{result}");
+}
+
+#[test]
+fn a_soak_loses_nothing_while_clients_leave_and_come() {
+    let result =
+        check("soak --clients 60 --users 20 --churn 40 --rate 300 --sizes 64,300,2KiB --seconds 2 --warmup 0.1");
+    assert!(count(&result, "/figures/clients_that_left_and_came_back") >= 40, "{result}");
+    // Three connections of each username, one of which may be on its way.
+    assert!(count(&result, "/delivered") >= count(&result, "/published") * 2, "{result}");
+}
+
+#[test]
+fn capacity_finds_a_rate_that_holds_and_says_what_it_tried() {
+    let server = Launch::embedded().start().unwrap();
+    let words = "capacity --clients 10 --rate 400000 --searches 1 --seconds 0.3 --warmup 0 --slo p99=20ms --patience 1";
+    let (code, result) = read(&tester(&format!("{words} {}", at(&server))).output().unwrap());
+    let found = number(&result, "/figures/capacity_events_per_second");
+    let tries = result["rounds"].as_array().unwrap();
+    let held = |held: bool| tries.iter().filter(move |round| round["held"] == held);
+    let highest = held(true).map(|round| number(round, "/figures/rate")).fold(0.0, f64::max);
+    assert!((found - highest).abs() < 0.5 && held(false).count() > 0, "{result}");
+    assert!(matches!(code, Some(0 | 3)) && number(&result, "/published_per_second") > 0.0, "{code:?} {result}");
+}
+
 /// Each scenario with a load that would last much longer than the test.
-const LONG: [&str; 5] = [
+const LONG: [&str; 8] = [
     "fanout --clients 20 --rate 50 --seconds 300",
     "users --clients 20 --rate 200 --seconds 300",
     "connect --clients 3000 --ramp 60 --seconds 300",
     "idle --clients 20 --seconds 300",
     "storm --clients 20 --bystanders 5 --seconds 0.3 --times 1000",
+    "slow --clients 20 --size 1KiB --seconds 300",
+    "soak --clients 20 --users 10 --seconds 300",
+    "capacity --clients 20 --rate 50 --seconds 30",
 ];
 
 /// Runs until `end` has been done to the server in the middle of it.

@@ -70,6 +70,12 @@ pub enum Load {
     Idle(Box<Run>),
     /// All clients drop at once and come back, while bystanders get events
     Storm(Box<Run>),
+    /// Some clients stop reading, or read slowly: what happens to the others?
+    Slow(Box<Run>),
+    /// Hours of events while some clients leave and come: flat memory, nothing lost
+    Soak(Box<Run>),
+    /// Finds the highest rate that meets --slo and loses nothing
+    Capacity(Box<Run>),
 }
 
 /// One run and what becomes of its result.
@@ -170,6 +176,18 @@ pub struct LoadArguments {
     /// Seconds that clients spread their coming back over; 0 is all at once [default: 0]
     #[arg(long, value_name = "S", help_heading = "Load", allow_negative_numbers = true)]
     pub stagger: Option<f64>,
+    /// The part of the clients that is slow after a calm beginning, such as 5% or 0.05 [default: 5%]
+    #[arg(long, value_name = "SHARE", help_heading = "Load")]
+    pub slow_share: Option<String>,
+    /// Bytes that each slow client reads in a second; 0 is none [default: 0]
+    #[arg(long, value_name = "BYTES_PER_SECOND", help_heading = "Load")]
+    pub slow_read: Option<u32>,
+    /// How often the highest rate is searched for [default: 3]
+    #[arg(long, value_name = "N", help_heading = "Load")]
+    pub searches: Option<u32>,
+    /// Connections that leave and come back each second [default: 10]
+    #[arg(long, value_name = "PER_SECOND", help_heading = "Load", allow_negative_numbers = true)]
+    pub churn: Option<f64>,
 
     /// A latency to keep, such as p99=50ms, p99.9=200ms or max=1s; several allowed
     #[arg(long, value_name = "GOAL", help_heading = "Judgement", value_delimiter = ',')]
@@ -201,6 +219,9 @@ impl Load {
             Self::Connect(run) => (&scenario::CONNECT, run),
             Self::Idle(run) => (&scenario::IDLE, run),
             Self::Storm(run) => (&scenario::STORM, run),
+            Self::Slow(run) => (&scenario::SLOW, run),
+            Self::Soak(run) => (&scenario::SOAK, run),
+            Self::Capacity(run) => (&scenario::CAPACITY, run),
         }
     }
 }

@@ -72,6 +72,8 @@ pub(crate) struct Tape {
     pub(crate) away: u64,
     /// Those that came back since the conductor last asked, and how long each took, in nanoseconds.
     pub(crate) returning: Histogram<u64>,
+    /// How often clients came back, over the whole run.
+    pub(crate) returns: u64,
     /// When the last of them was back.
     pub(crate) last_return: u64,
     /// When each connection that does not read was found closed, and its code.
@@ -102,6 +104,7 @@ impl Tape {
             steady: 0,
             away: 0,
             returning: histogram(),
+            returns: 0,
             last_return: 0,
             given_up: Vec::new(),
             refusal: None,
@@ -125,6 +128,7 @@ impl Tape {
     pub(crate) fn take_back(&mut self, due: u64, now: u64) {
         self.open += 1;
         self.away -= 1;
+        self.returns += 1;
         self.returning.saturating_record(now.saturating_sub(due));
         self.last_return = now;
     }

@@ -1,11 +1,12 @@
 //! What the program does with what was typed.
 
 use super::arguments::{Arguments, Command, Output, Run};
+use super::crew::Alone;
 use super::outcome::Outcome;
 use super::plot;
 use super::progress::{Progress, Quiet, fitting};
 use super::report;
-use super::run::{Surroundings, run};
+use super::run::Surroundings;
 use super::scenario::Scenario;
 use super::summary::summary;
 use super::{budget, floor};
@@ -48,7 +49,7 @@ fn load(scenario: &Scenario, arguments: &Run) -> Result<ExitCode, String> {
     let interrupted = interruptible().map_err(|error| format!("signals cannot be caught: {error}"))?;
     let progress: Box<dyn Progress> = if arguments.output.quiet { Box::new(Quiet) } else { fitting() };
     let surroundings = Surroundings { progress: progress.as_ref(), interrupted: &interrupted, epoch: Instant::now() };
-    let outcome = run(&plan, &surroundings).map_err(|refusal| refusal.0)?;
+    let outcome = (scenario.conduct)(&plan, &Alone(surroundings)).map_err(|refusal| refusal.0)?;
     hand_over(&outcome, &arguments.output).map_err(|error| format!("the result cannot be written: {error}"))?;
     Ok(ExitCode::from(outcome.verdict.exit_code()))
 }

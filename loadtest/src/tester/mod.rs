@@ -5,8 +5,10 @@
 //! | [`arguments`] | what people type, flags or a file |
 //! | [`scenario`] | a file for each: its defaults, its flags, what it plays on the stage of a run |
 //! | [`plan`], [`course`] | what was typed, checked: one run, and what goes on in it beside listening |
-//! | [`run`] | does it: connects, publishes, receives, drains; `run/record.rs` writes down, `run/session.rs` conducts, on `run/stage.rs` scenarios play |
-//! | `worker`, `lobby`, `handshake`, `connection` | receiving threads, each with its share of the clients: waiting, coming, there |
+//! | [`run`] | does it: connects, publishes, receives, drains; `run/record.rs` writes down, `run/session.rs` conducts |
+//! | [`crew`] | who does a run: this process alone, or several together |
+//! | `worker`, `lobby`, `handshake`, `connection` | receiving threads, each with its share of the clients: waiting, coming, in |
+//! | `run/stage.rs`, `worker/unrest.rs` | what scenarios play on, and clients that do more than listen |
 //! | `ear`, `form`, [`stamp`] | events of bytes: most are recognised by comparing fixed places |
 //! | `ledger` | exact counts of losses, duplicates, reorderings and strangers' events |
 //! | `publishing`, `pace`, `window` | the publishing thread: the open loop's schedule, the closed loop's window |
@@ -39,6 +41,7 @@ mod clock;
 pub mod command;
 mod connection;
 pub mod course;
+pub mod crew;
 pub mod dialect;
 mod ear;
 pub mod event_size;

@@ -76,6 +76,8 @@ impl Default for Bar {
 
 impl Progress for Bar {
     fn begin(&self, part: &str) {
+        // There may have been a run before.
+        self.0.reset();
         self.0.set_position(0);
         self.0.set_message(part.to_owned());
     }

@@ -1,14 +1,19 @@
 //! The scenarios: each a subcommand with defaults of its own. One file and one line in the table each.
 
+mod capacity;
 mod connect;
 mod fanout;
 mod idle;
+mod slow;
+mod soak;
 mod storm;
 mod users;
 
 use super::arguments::LoadArguments;
+use super::crew::Crew;
+use super::outcome::Outcome;
 use super::plan::{Load, Plan};
-use super::run::Stage;
+use super::run::{Refusal, Stage};
 
 /// What a scenario is where nobody says otherwise.
 #[derive(Clone, Copy)]
@@ -31,6 +36,8 @@ pub struct Scenario {
     pub flags: &'static [&'static str],
     /// What its own flags make of a plan.
     pub(crate) shape: fn(&LoadArguments, &mut Plan) -> Result<(), String>,
+    /// How it is done as a whole: most are one run.
+    pub(crate) conduct: fn(&Plan, &dyn Crew) -> Result<Outcome, Refusal>,
     /// What goes on once all clients are in and events are on their way.
     pub(crate) play: fn(&mut Stage<'_, '_, '_>),
 }
@@ -46,12 +53,16 @@ const USUAL: Scenario = Scenario {
     warmup: 1.0,
     flags: &[],
     shape: |_, _| Ok(()),
+    conduct: |plan, crew| crew.run(plan),
     play: listen,
 };
 
+pub use capacity::CAPACITY;
 pub use connect::CONNECT;
 pub use fanout::FANOUT;
 pub use idle::IDLE;
+pub use slow::SLOW;
+pub use soak::SOAK;
 pub use storm::STORM;
 pub use users::USERS;
 
@@ -60,7 +71,7 @@ pub const SPECIAL_FLAGS: [&str; 9] =
     ["ramp", "bystanders", "times", "stagger", "slow-share", "slow-read", "searches", "churn", "sizes"];
 
 /// Every scenario there is.
-pub static TABLE: &[&Scenario] = &[&FANOUT, &USERS, &CONNECT, &IDLE, &STORM];
+pub static TABLE: &[&Scenario] = &[&FANOUT, &USERS, &CONNECT, &IDLE, &STORM, &SLOW, &SOAK, &CAPACITY];
 
 /// The scenario of this name.
 pub fn find(name: &str) -> Option<&'static Scenario> {

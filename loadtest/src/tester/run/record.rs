@@ -34,8 +34,11 @@ pub(super) struct Record<'a> {
     connected: Option<Reading>,
     with_clients: Option<Reading>,
     began: Option<Reading>,
-    /// With the deliveries until then.
+    /// With the deliveries until then, those of the warm-up's events too.
     ended: Option<(Reading, u64)>,
+    /// Deliveries before the measurement. What is on its way when it begins is work of the measured time, though not of
+    /// its events: with a large window and a slow server that is a good part of all deliveries.
+    arrived_before: u64,
     measured_from: u64,
     publishing_ended: u64,
     /// Running and waiting time of the tester's threads at the beginning, and the busiest one's share at the end.
@@ -61,6 +64,7 @@ impl<'a> Record<'a> {
             with_clients: None,
             began: None,
             ended: None,
+            arrived_before: 0,
             measured_from: 0,
             publishing_ended: 0,
             threads_began: Vec::new(),
@@ -104,6 +108,7 @@ impl<'a> Record<'a> {
     pub(super) fn begin(&mut self, measured_from: u64) {
         self.measured_from = measured_from;
         self.began = self.read_quickly();
+        self.arrived_before = self.arrived();
         if !self.plan.is_silent() {
             self.watch_threads();
         }
@@ -125,6 +130,11 @@ impl<'a> Record<'a> {
             Some((running_now - running + waiting_now - waiting) as f64 / elapsed as f64)
         });
         self.busiest_thread = busy.fold(0.0, f64::max).min(1.0);
+    }
+
+    /// All of them so far.
+    pub(super) fn samples(&self) -> &[Sample] {
+        &self.samples
     }
 
     /// What came behind the last whole second, if that is worth a sample.
@@ -153,7 +163,7 @@ impl<'a> Record<'a> {
         let delivered = self.board.total(|tape| tape.ledger.delivered);
         let server = self.read_quickly();
         if let Some(reading) = server {
-            self.ended = Some((reading, delivered));
+            self.ended = Some((reading, self.arrived()));
         }
         let busy = server.map_or(self.last.3, |reading| reading.busy);
         let sample = Sample {
@@ -181,9 +191,8 @@ impl<'a> Record<'a> {
 
     /// Everything has come.
     pub(super) fn end(&mut self) {
-        let delivered = self.board.total(|tape| tape.ledger.delivered);
         if let Some(reading) = self.read() {
-            self.ended = Some((reading, delivered));
+            self.ended = Some((reading, self.arrived()));
         }
         self.gather();
     }
@@ -212,7 +221,7 @@ impl<'a> Record<'a> {
             closed_by_code: ledger.closed,
             seconds: seconds(measured),
             published_per_second: per_second(count, measured),
-            delivered_per_second: per_second(ledger.delivered, receiving),
+            delivered_per_second: per_second(self.arrived().saturating_sub(self.arrived_before), receiving),
             tester: self.tester(published),
             percentiles: percentiles(&self.latency),
             handshakes_per_second: self.handshakes_per_second(),
@@ -253,7 +262,7 @@ impl<'a> Record<'a> {
     }
 
     fn cost(&self) -> Option<ServerCost> {
-        let (began, (ended, delivered)) = (self.began?, self.ended?);
+        let (began, (ended, arrived)) = (self.began?, self.ended?);
         let connected = self.board.total(|tape| tape.connected).max(1) as f64;
         let (before, with_clients) = (self.before?, self.with_clients?);
         let handshakes = self.connected.map_or(0, |reading| reading.busy.saturating_sub(before.busy));
@@ -269,7 +278,7 @@ impl<'a> Record<'a> {
                 reading.kernel.map(|kernel| kernel.unreclaimable)
             }),
             cpu_ns_per_handshake: handshakes as f64 / connected,
-            ..began.cost(&ended, delivered)
+            ..began.cost(&ended, arrived.saturating_sub(self.arrived_before))
         })
     }
 
@@ -296,6 +305,11 @@ impl<'a> Record<'a> {
         let first = spans.iter().map(|(first, _)| *first).min()?;
         let last = spans.iter().map(|(_, last)| *last).max()?;
         Some(per_second(self.board.total(|tape| tape.connected), last - first))
+    }
+
+    /// Deliveries since the first event, of the warm-up too.
+    fn arrived(&self) -> u64 {
+        self.board.total(|tape| tape.ledger.arrived)
     }
 
     fn read(&self) -> Option<Reading> {

@@ -4,7 +4,7 @@ use super::phase::Phase;
 use super::session::Session;
 use crate::tester::board::Board;
 use crate::tester::clock::{SECOND, from_seconds};
-use crate::tester::outcome::Round;
+use crate::tester::outcome::{Round, Sample};
 use crate::tester::plan::Plan;
 use crate::tester::publishing::Published;
 use std::sync::atomic::Ordering::SeqCst;
@@ -69,6 +69,11 @@ impl Stage<'_, '_, '_> {
         board.act_from.store(from, SeqCst);
         board.act.fetch_add(1, SeqCst);
         from
+    }
+
+    /// What was written down so far, second by second.
+    pub(crate) fn samples(&self) -> &[Sample] {
+        self.session.record.samples()
     }
 
     /// What the threads of the run tell each other.
