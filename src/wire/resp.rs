@@ -28,11 +28,14 @@ fn line_end(buffer: &[u8], from: usize) -> Option<usize> {
 /// A number as Redis writes and accepts it: an optional minus, no plus, no leading zeroes, no spaces.
 fn integer(digits: &[u8]) -> Option<i64> {
     let unsigned = digits.strip_prefix(b"-").unwrap_or(digits);
-    let is_plain = unsigned.iter().all(u8::is_ascii_digit) && (unsigned.len() == 1 || !unsigned.starts_with(b"0"));
-    if !is_plain || digits == b"-0" {
+    if unsigned.is_empty() || (unsigned.starts_with(b"0") && digits != b"0") {
         return None;
     }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    let sign = if unsigned.len() == digits.len() { 1 } else { -1 };
+    unsigned.iter().try_fold(0_i64, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| i64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(sign * digit)
+    })
 }
 
 #[cfg(test)]
@@ -41,8 +44,13 @@ mod tests {
 
     #[test]
     fn numbers_are_as_strict_as_those_of_redis() {
-        let good: [(&[u8], i64); 5] =
-            [(b"0", 0), (b"-1", -1), (b"42", 42), (b"9223372036854775807", i64::MAX), (b"1000000", 1_000_000)];
+        let good: [(&[u8], i64); 5] = [
+            (b"0", 0),
+            (b"-1", -1),
+            (b"42", 42),
+            (b"9223372036854775807", i64::MAX),
+            (b"-9223372036854775808", i64::MIN),
+        ];
         for (digits, number) in good {
             assert_eq!(integer(digits), Some(number));
         }

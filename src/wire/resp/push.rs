@@ -1,6 +1,7 @@
 //! What a subscriber or publisher hears from Redis, found in a receive buffer without copying anything.
 
 use super::{LINE_BYTES_MAX, integer, line_end};
+use arrayvec::ArrayVec;
 use redis_protocol::resp2::decode::decode_range;
 use redis_protocol::resp2::types::RangeFrame;
 use std::ops::Range;
@@ -65,31 +66,61 @@ pub enum Heard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotResp;
 
+/// The elements of a push that consists of bulk strings.
+type Bulks = ArrayVec<Range<usize>, ELEMENTS_MAX>;
+
 /// How far the walk over a buffer came.
 enum Extent {
-    Whole(usize),
+    /// Of so many bytes. With fewer bulk strings than elements, other kinds are among them.
+    Whole {
+        bytes: usize,
+        elements: usize,
+        bulks: Bulks,
+    },
     Part(usize),
-    Oversized { channel: Range<usize>, payload_bytes: usize, bytes: usize },
+    Oversized {
+        channel: Range<usize>,
+        payload_bytes: usize,
+        bytes: usize,
+    },
 }
 
 /// Decodes the push or reply that `buffer` starts with.
 ///
 /// A payload above `payload_bytes_max` is not waited for. Before anything is decoded, a walk over the announced
 /// lengths finds out whether all of it is here: so a large event that arrives in many reads is decoded once, nested
-/// or endless arrays are refused, and an announcement by itself allocates nothing.
+/// or endless arrays are refused, and an announcement by itself allocates nothing. What the walk has found is all there
+/// is to know of an event; anything else is decoded by the rules of the protocol.
 pub fn decode(buffer: &[u8], payload_bytes_max: usize) -> Result<Heard, NotResp> {
     let bytes = match extent(buffer, payload_bytes_max)? {
         Extent::Part(needed_bytes) => return Ok(Heard::Part { needed_bytes }),
         Extent::Oversized { channel, payload_bytes, bytes } => {
             return Ok(Heard::Whole { push: Push::Oversized { channel, payload_bytes }, bytes });
         }
-        Extent::Whole(bytes) => bytes,
+        Extent::Whole { bytes, elements, bulks } => {
+            if bulks.len() == elements
+                && let Some(push) = event(buffer, &bulks)
+            {
+                return Ok(Heard::Whole { push, bytes });
+            }
+            bytes
+        }
     };
     let (frame, decoded_bytes) = decode_range(&buffer[..bytes]).map_err(|_| NotResp)?.ok_or(NotResp)?;
     if decoded_bytes != bytes {
         return Err(NotResp);
     }
     Ok(Heard::Whole { push: classify(buffer, &frame), bytes })
+}
+
+/// The event that these bulk strings are, if they are one.
+fn event(buffer: &[u8], bulks: &[Range<usize>]) -> Option<Push> {
+    match bulks {
+        [kind, channel, payload] if &buffer[kind.clone()] == b"message" => Some((channel, payload)),
+        [kind, _, channel, payload] if &buffer[kind.clone()] == b"pmessage" => Some((channel, payload)),
+        _ => None,
+    }
+    .map(|(channel, payload)| Push::Message { channel: channel.clone(), payload: payload.clone() })
 }
 
 fn classify(buffer: &[u8], frame: &RangeFrame) -> Push {
@@ -100,14 +131,6 @@ fn classify(buffer: &[u8], frame: &RangeFrame) -> Push {
         Error(text) => Push::Error(range(*text)),
         Integer(number) => Push::Integer(*number),
         Array(elements) => match &elements[..] {
-            [BulkString(kind), BulkString(channel), BulkString(payload)] if &buffer[range(*kind)] == b"message" => {
-                Push::Message { channel: range(*channel), payload: range(*payload) }
-            }
-            [BulkString(kind), BulkString(_), BulkString(channel), BulkString(payload)]
-                if &buffer[range(*kind)] == b"pmessage" =>
-            {
-                Push::Message { channel: range(*channel), payload: range(*payload) }
-            }
             [BulkString(kind), BulkString(name), Integer(count)]
                 if matches!(&buffer[range(*kind)], b"psubscribe" | b"subscribe") =>
             {
@@ -132,9 +155,9 @@ fn extent(buffer: &[u8], payload_bytes_max: usize) -> Result<Extent, NotResp> {
             usize::try_from(count).ok().filter(|&elements| (1..=ELEMENTS_MAX).contains(&elements)).ok_or(NotResp)?
         }
         b'$' => return Err(NotResp),
-        _ => return Ok(Extent::Whole(at)),
+        _ => return Ok(Extent::Whole { bytes: at, elements: 1, bulks: Bulks::new() }),
     };
-    let mut previous = 0..0;
+    let mut bulks = Bulks::new();
     for element in 1..=elements {
         let Some((length, start)) = header(buffer, at)? else { return part_of_line(buffer, at) };
         match buffer[at] {
@@ -143,18 +166,19 @@ fn extent(buffer: &[u8], payload_bytes_max: usize) -> Result<Extent, NotResp> {
                 let length = usize::try_from(length).map_err(|_| NotResp)?;
                 let end = start.checked_add(length).and_then(|end| end.checked_add(2)).ok_or(NotResp)?;
                 if end > buffer.len() {
-                    return unfinished(previous, length, end, element == elements, payload_bytes_max);
+                    let channel = bulks.pop().unwrap_or_default();
+                    return unfinished(channel, length, end, element == elements, payload_bytes_max);
                 }
                 if &buffer[end - 2..end] != b"\r\n" {
                     return Err(NotResp);
                 }
-                previous = start..end - 2;
+                bulks.push(start..end - 2);
                 at = end;
             }
             _ => at = start,
         }
     }
-    Ok(Extent::Whole(at))
+    Ok(Extent::Whole { bytes: at, elements, bulks })
 }
 
 /// A bulk string that is not all here. Only the last one, the payload, may be passed over.
