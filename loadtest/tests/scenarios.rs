@@ -1,43 +1,13 @@
 //! The scenarios as their users run them: the real program against the real server.
 
-use loadtest::{Launch, PATIENCE, Server, eventually};
+mod program;
+
+use loadtest::{Launch, Server, eventually};
+use program::{at, count, ended, number, read, tester};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
-
-/// The program with these words.
-fn tester(words: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fanout-loadtest"));
-    command.args(words.split_whitespace()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// Against this server.
-fn at(server: &Server) -> String {
-    let (address, broker, pid) = (server.address, server.broker, server.pid());
-    format!("--url ws://{address}/ws?username={{user}} --redis {broker} --server-pid {pid} --quiet --json")
-}
-
-/// What a run said: its exit code and its one JSON object.
-fn read(output: &Output) -> (Option<i32>, Value) {
-    let text = String::from_utf8_lossy(&output.stdout);
-    let result = serde_json::from_str(&text);
-    let result = result.unwrap_or_else(|error| panic!("{error}: {text}\n{}", String::from_utf8_lossy(&output.stderr)));
-    (output.status.code(), result)
-}
-
-fn number(result: &Value, pointer: &str) -> f64 {
-    result.pointer(pointer).and_then(Value::as_f64).unwrap_or_else(|| panic!("no number {pointer} in {result}"))
-}
-
-/// A figure that counts something.
-fn count(result: &Value, pointer: &str) -> u64 {
-    let count = result
-        .pointer(pointer)
-        .and_then(|value| value.as_u64().or_else(|| format!("{:.0}", value.as_f64()?).parse().ok()));
-    count.unwrap_or_else(|| panic!("no number {pointer} in {result}"))
-}
+use std::process::Child;
+use std::time::Duration;
 
 /// The rounds whose name begins so.
 fn rounds<'a>(result: &'a Value, name: &str) -> Vec<&'a Value> {
@@ -52,7 +22,8 @@ fn check(words: &str) -> Value {
 
 fn check_with(launch: Launch, words: &str) -> Value {
     let server = launch.start().unwrap();
-    let (code, result) = read(&tester(&format!("{words} {}", at(&server))).output().unwrap());
+    let (code, result) =
+        read(&tester(&format!("{words} {} --server-pid {}", at(&server), server.pid())).output().unwrap());
     let verdict = (code, result["verdict"].as_str().unwrap());
     assert!([(Some(0), "pass"), (Some(3), "tester_saturated")].contains(&verdict), "{words}: {code:?} {result}");
     for fault in ["/lost", "/duplicated", "/reordered", "/foreign", "/closed", "/refused"] {
@@ -164,7 +135,8 @@ fn a_soak_loses_nothing_while_clients_leave_and_come() {
 fn capacity_finds_a_rate_that_holds_and_says_what_it_tried() {
     let server = Launch::embedded().start().unwrap();
     let words = "capacity --clients 10 --rate 400000 --searches 1 --seconds 0.3 --warmup 0 --slo p99=20ms --patience 1";
-    let (code, result) = read(&tester(&format!("{words} {}", at(&server))).output().unwrap());
+    let (code, result) =
+        read(&tester(&format!("{words} {} --server-pid {}", at(&server), server.pid())).output().unwrap());
     let found = number(&result, "/figures/capacity_events_per_second");
     let tries = result["rounds"].as_array().unwrap();
     let held = |held: bool| tries.iter().filter(move |round| round["held"] == held);
@@ -189,7 +161,12 @@ const LONG: [&str; 8] = [
 fn cut_short(words: &str, end: impl FnOnce(Server, &Child) -> Option<Server>) -> Value {
     let server = Launch::embedded().start().unwrap();
     let report = std::env::temp_dir().join(format!("cut-short-{}.html", fastrand::u64(..)));
-    let words = format!("{words} --warmup 0 --patience 1 --report {} {}", report.display(), at(&server));
+    let words = format!(
+        "{words} --warmup 0 --patience 1 --report {} {} --server-pid {}",
+        report.display(),
+        at(&server),
+        server.pid()
+    );
     let child = tester(&words).spawn().unwrap();
     eventually("clients are there", || (server.count("/total/connections") >= 20).then_some(()));
     std::thread::sleep(Duration::from_millis(700));
@@ -201,19 +178,6 @@ fn cut_short(words: &str, end: impl FnOnce(Server, &Child) -> Option<Server>) ->
     std::fs::remove_file(&report).unwrap();
     assert!(page.contains("Failed"), "{words}");
     result
-}
-
-/// Waits for the end; kills what does not end.
-fn ended(mut child: Child) -> Output {
-    let deadline = Instant::now() + PATIENCE;
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > deadline {
-            child.kill().unwrap();
-            panic!("the tester hangs: {:?}", child.wait_with_output());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    child.wait_with_output().unwrap()
 }
 
 #[test]

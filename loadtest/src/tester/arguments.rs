@@ -1,5 +1,6 @@
 //! What people type: flags, and scenario files with the same names.
 
+use super::agents::AgentArguments;
 use super::budget::Budgets;
 use super::course::Course;
 use super::dialect::{self, Destination, Dialect};
@@ -49,6 +50,8 @@ pub enum Command {
     /// One of the scenarios.
     #[command(flatten)]
     Load(Load),
+    /// Waits for conductors (`--agents`) and does its share of their tests
+    Agent(AgentArguments),
     /// The speed of light: the least a server could do on this kernel, and the real server beside it
     Floor(Box<Floor>),
     /// The budget table: what the server may cost, measured beside the floor
@@ -88,6 +91,9 @@ pub struct Run {
     /// Reads settings from a TOML file with the names of these flags; flags win
     #[arg(long, value_name = "FILE", help_heading = "Load")]
     pub scenario: Option<PathBuf>,
+    /// Runs the test in these agents (`fanout-loadtest agent`) together; storm and slow are for one process
+    #[arg(long, value_name = "HOST:PORT,…", help_heading = "This tester", value_delimiter = ',')]
+    pub agents: Vec<String>,
     /// What is printed and written.
     #[command(flatten)]
     pub output: Output,

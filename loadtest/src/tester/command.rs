@@ -1,7 +1,8 @@
 //! What the program does with what was typed.
 
+use super::agents::{self, Agents};
 use super::arguments::{Arguments, Command, Output, Run};
-use super::crew::Alone;
+use super::crew::{Alone, Crew};
 use super::outcome::Outcome;
 use super::plot;
 use super::progress::{Progress, Quiet, fitting};
@@ -33,6 +34,7 @@ pub fn main() -> ExitCode {
             let (scenario, arguments) = scenario.parts();
             load(scenario, arguments)
         }
+        Command::Agent(arguments) => agents::serve(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Plot(arguments) => plot::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Floor(arguments) => floor::run(&arguments).map_err(|error| error.to_string()),
         Command::Budgets(arguments) => budget::run(&arguments).map_err(|error| error.to_string()),
@@ -49,7 +51,11 @@ fn load(scenario: &Scenario, arguments: &Run) -> Result<ExitCode, String> {
     let interrupted = interruptible().map_err(|error| format!("signals cannot be caught: {error}"))?;
     let progress: Box<dyn Progress> = if arguments.output.quiet { Box::new(Quiet) } else { fitting() };
     let surroundings = Surroundings { progress: progress.as_ref(), interrupted: &interrupted, epoch: Instant::now() };
-    let outcome = (scenario.conduct)(&plan, &Alone(surroundings)).map_err(|refusal| refusal.0)?;
+    let crew: Box<dyn Crew> = match arguments.agents.as_slice() {
+        [] => Box::new(Alone(surroundings)),
+        addresses => Box::new(Agents::connect(addresses, surroundings)?),
+    };
+    let outcome = (scenario.conduct)(&plan, crew.as_ref()).map_err(|refusal| refusal.0)?;
     hand_over(&outcome, &arguments.output).map_err(|error| format!("the result cannot be written: {error}"))?;
     Ok(ExitCode::from(outcome.verdict.exit_code()))
 }

@@ -176,8 +176,9 @@ impl<'a> Ear<'a> {
             Arrival::Late => tape.ledger.reordered += 1,
             Arrival::Again => return tape.ledger.duplicated += 1,
         }
+        tape.ledger.arrived += 1;
         match expectation.standing {
-            Standing::Steady => tape.ledger.arrived += 1,
+            Standing::Steady => tape.ledger.awaited += 1,
             Standing::Passing => {}
             Standing::Excused => return,
         }

@@ -116,8 +116,10 @@ impl Gaps {
 /// run; `delivered` are those that were due after the warm-up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ledger {
-    /// Events that reached a client who is there all the time, once each, warm-up included.
+    /// Events that reached a client, once each, warm-up included.
     pub(crate) arrived: u64,
+    /// Those of them whose client is there all the time: how many there will be is known.
+    pub(crate) awaited: u64,
     /// Events that reached a client who reads, once each, and were due after the warm-up.
     pub(crate) delivered: u64,
     /// Events that did not reach a client that should have had them.
@@ -138,6 +140,7 @@ impl Ledger {
     /// Adds the counts of another.
     pub(crate) fn add(&mut self, other: &Self) {
         self.arrived += other.arrived;
+        self.awaited += other.awaited;
         self.delivered += other.delivered;
         self.lost += other.lost;
         self.duplicated += other.duplicated;

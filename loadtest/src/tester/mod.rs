@@ -6,7 +6,7 @@
 //! | [`scenario`] | a file for each: its defaults, its flags, what it plays on the stage of a run |
 //! | [`plan`], [`course`] | what was typed, checked: one run, and what goes on in it beside listening |
 //! | [`run`] | does it: connects, publishes, receives, drains; `run/record.rs` writes down, `run/session.rs` conducts |
-//! | [`crew`] | who does a run: this process alone, or several together |
+//! | [`crew`], [`agents`] | who does a run: this process alone, or several together |
 //! | `worker`, `lobby`, `handshake`, `connection` | receiving threads, each with its share of the clients: waiting, coming, in |
 //! | `run/stage.rs`, `worker/unrest.rs` | what scenarios play on, and clients that do more than listen |
 //! | `ear`, `form`, [`stamp`] | events of bytes: most are recognised by comparing fixed places |
@@ -34,6 +34,7 @@
 // Counts become figures for people and ratios here: what 53 bits cannot tell apart, nobody wants told apart.
 #![allow(clippy::cast_precision_loss)]
 
+pub mod agents;
 pub mod arguments;
 mod board;
 pub mod budget;

@@ -60,6 +60,9 @@ pub struct Outcome {
     /// Every latency, in nanoseconds: for `--hdr`, and for merging with those of other processes.
     #[serde(skip)]
     pub histogram: Option<Histogram<u64>>,
+    /// Every time of connecting, in nanoseconds, for the same.
+    #[serde(skip)]
+    pub connecting: Option<Histogram<u64>>,
     /// Rounds of scenarios that repeat (`capacity`: the rates it tried; `storm`: each storm).
     pub rounds: Vec<Round>,
     /// Figures of single scenarios, by name with the unit last.

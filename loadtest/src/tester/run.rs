@@ -6,6 +6,7 @@ mod session;
 mod stage;
 
 pub(crate) use phase::Phase;
+pub(crate) use record::percentiles;
 pub(crate) use stage::Stage;
 
 use super::board::Board;

@@ -34,6 +34,8 @@ pub struct Scenario {
     pub warmup: f64,
     /// Flags that only some scenarios have, and this one has.
     pub flags: &'static [&'static str],
+    /// Whether several processes can do it together.
+    pub(crate) is_divisible: bool,
     /// What its own flags make of a plan.
     pub(crate) shape: fn(&LoadArguments, &mut Plan) -> Result<(), String>,
     /// How it is done as a whole: most are one run.
@@ -52,6 +54,7 @@ const USUAL: Scenario = Scenario {
     seconds: 10.0,
     warmup: 1.0,
     flags: &[],
+    is_divisible: true,
     shape: |_, _| Ok(()),
     conduct: |plan, crew| crew.run(plan),
     play: listen,

@@ -68,6 +68,27 @@ pub(crate) fn judge(plan: &Plan, outcome: &mut Outcome, signs: &Signs) {
     outcome.reasons = reasons;
 }
 
+/// Fills in verdict and reasons of what several agents did, each judged for itself but for the goals.
+pub(crate) fn judge_together(plan: &Plan, outcome: &mut Outcome, parts: &[(String, Outcome)], failures: &[String]) {
+    let is = |verdict| parts.iter().any(|(_, part)| part.verdict == verdict);
+    let missed = missed_goals(plan, outcome);
+    // Nothing of this is left out where all agents are well: only goals are new.
+    let saturation = saturation(plan, outcome, &Signs { due: outcome.published, ..Signs::default() });
+    let has_failed = !failures.is_empty() || is(Verdict::Fail);
+    let is_saturated = is(Verdict::TesterSaturated) || (saturation.is_some() && plan.is_open_loop());
+    outcome.verdict = match (has_failed, is_saturated, missed.is_empty()) {
+        (true, _, _) | (false, false, false) => Verdict::Fail,
+        (false, true, _) => Verdict::TesterSaturated,
+        (false, false, true) => Verdict::Pass,
+    };
+    let own =
+        parts.iter().flat_map(|(name, part)| part.reasons.iter().map(move |reason| format!("agent {name}: {reason}")));
+    outcome.reasons = failures.iter().cloned().chain(own).chain(missed).collect();
+    if let Some(signs) = saturation.filter(|_| outcome.reasons.is_empty()) {
+        outcome.reasons.push(format!("the tester saturated first: add `--threads` or another agent ({signs})"));
+    }
+}
+
 /// What no load excuses.
 fn certain_failures(plan: &Plan, outcome: &Outcome, signs: &Signs) -> Vec<String> {
     let mut reasons = Vec::new();

@@ -226,6 +226,7 @@ impl<'a> Record<'a> {
             percentiles: percentiles(&self.latency),
             handshakes_per_second: self.handshakes_per_second(),
             connecting_us: Some(Latency::of(&self.connecting())),
+            connecting: Some(self.connecting()),
             refused_by_reason: self.refusals(),
             rounds: self.additions.rounds,
             figures: self.additions.figures,
@@ -327,7 +328,8 @@ fn per_second(count: u64, nanoseconds: u64) -> f64 {
     count as f64 * SECOND as f64 / nanoseconds.max(1) as f64
 }
 
-fn percentiles(latency: &Histogram<u64>) -> Vec<(f64, u64)> {
+/// Points of the plot of latencies: `(percentile, microseconds)`.
+pub(crate) fn percentiles(latency: &Histogram<u64>) -> Vec<(f64, u64)> {
     let steps = latency.iter_quantiles(POINTS_PER_HALVING);
     steps.map(|step| (step.percentile(), (step.value_iterated_to() + 500) / 1_000)).collect()
 }

@@ -221,7 +221,7 @@ impl<'a> Session<'a> {
         let patience = from_seconds(self.plan.patience);
         let mut last_change = (0, self.board.clock.now());
         loop {
-            let arrived = self.total(|tape| tape.ledger.arrived);
+            let arrived = self.total(|tape| tape.ledger.awaited);
             let now = self.board.clock.now();
             if arrived != last_change.0 {
                 last_change = (arrived, now);

@@ -18,6 +18,7 @@ pub static SLOW: Scenario = Scenario {
     size: 4_096,
     seconds: 20.0,
     flags: &["ramp", "slow-share", "slow-read", "sizes"],
+    is_divisible: false,
     shape,
     play: slow_down,
     ..USUAL

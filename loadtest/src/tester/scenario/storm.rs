@@ -16,6 +16,7 @@ pub static STORM: Scenario = Scenario {
     load: Load::Rate(500.0),
     seconds: 5.0,
     flags: &["ramp", "bystanders", "times", "stagger"],
+    is_divisible: false,
     shape,
     play: storms,
     ..USUAL
