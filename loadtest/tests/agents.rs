@@ -58,7 +58,8 @@ fn agents_do_one_test_together_and_their_figures_are_one() {
         ("fanout --clients 31 --window 8", 0),
         ("soak --clients 40 --users 10 --churn 20 --rate 200", 0),
     ] {
-        let (code, result) = run(&agents, &server, &format!("{words} --seconds 1 --warmup 0.2"));
+        let (code, result) =
+            run(&agents, &server, &format!("{words} --seconds 1 --warmup 0.2 --server-pid {}", server.pid()));
         assert!(is_fair(code, &result), "{words}: {code:?} {result}");
         for fault in ["/lost", "/duplicated", "/reordered", "/foreign", "/closed", "/refused"] {
             assert_eq!(count(&result, fault), 0, "{words}: {fault} in {result}");
@@ -68,6 +69,7 @@ fn agents_do_one_test_together_and_their_figures_are_one() {
         let (published, delivered) = (count(&result, "/published"), count(&result, "/delivered"));
         assert!(published > 0 && delivered >= published, "{words}: {result}");
         assert!(clients_per_event == 0 || delivered == published * clients_per_event, "{words}: {result}");
+        assert!(number(&result, "/server/cpu_ns_per_delivery") > 0.0, "{words}: {result}");
         let sampled: u64 = result["samples"].as_array().unwrap().iter().map(|sample| count(sample, "/delivered")).sum();
         assert!(sampled <= delivered && number(&result, "/latency_us/p50") > 0.0, "{words}: {result}");
     }
@@ -135,7 +137,6 @@ fn what_agents_cannot_do_is_refused_in_a_sentence() {
         (format!("fanout --clients 1 {} {}", agents.flag(), at(&server)), "too few for 2 agents"),
         (format!("fanout --agents {nobody} {}", at(&server)), "Connection refused"),
         (format!("fanout {} --url ws://{nobody}/{{user}} --quiet", agents.flag()), "no connection to"),
-        (format!("fanout --server-pid {} {} {}", server.pid(), agents.flag(), at(&server)), "--server-pid"),
     ];
     for (words, part) in table {
         let output = tester(&words).output().unwrap();

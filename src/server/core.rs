@@ -75,13 +75,6 @@ struct Clock {
     now: Tick,
 }
 
-/// Whether a turn found anything to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    Busy,
-    Idle,
-}
-
 impl Core {
     /// A core that listens, with no connections yet. Must be called on the thread it will stay on.
     pub(super) fn new(mesh: MeshNode, ear: Ear, listener: Listener, site: Site, limits: Limits) -> io::Result<Self> {
@@ -115,10 +108,10 @@ impl Core {
     pub(super) async fn run(mut self) {
         while !self.is_drained() {
             let began = Instant::now();
-            let turn = self.turn(began);
+            let is_done = self.turn(began);
             self.turns.saturating_record(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
-            let turn = if self.ear.let_tasks_run().await { Turn::Busy } else { turn };
-            self.listen(turn);
+            let has_run = self.ear.let_tasks_run().await;
+            self.listen(is_done && !has_run);
         }
         self.tell_broker();
         self.mesh.send(self.broker(), Control::Drained);
@@ -127,32 +120,30 @@ impl Core {
         }
     }
 
-    fn turn(&mut self, began: Instant) -> Turn {
+    /// Says whether nothing of it is left to do: what has come meanwhile will be heard.
+    fn turn(&mut self, began: Instant) -> bool {
         self.keep_time(began);
-        let mail = self.take_controls();
-        let mail = mail.or(self.take_deliveries());
-        let heard = self.hear_sockets();
+        self.take_controls();
+        self.take_deliveries();
+        self.hear_sockets();
         self.tell_broker();
         self.shard.end_turn(&mut self.outlet);
         // Whoever ended at the end of the turn is told too.
         self.tell_broker();
-        let sent = if self.mesh.resend() { Turn::Idle } else { Turn::Busy };
-        mail.or(heard).or(sent)
+        self.mesh.resend()
     }
 
-    /// Hears what is ready. After an idle turn this is the shard's sleep, until the next tick at most.
-    fn listen(&mut self, turn: Turn) {
-        let may_sleep = turn == Turn::Idle && self.doorbell.lie_down(|| self.mesh.has_mail());
+    /// Hears what is ready. With nothing left to do this is the shard's sleep, until the next tick at most.
+    fn listen(&mut self, is_done: bool) {
+        let may_sleep = is_done && self.doorbell.lie_down(|| self.mesh.has_mail());
         let patience = if may_sleep { self.clock.until_next_tick() } else { Duration::ZERO };
         self.ear.listen(Some(patience), &mut self.ready).expect("the epoll set is valid");
         self.doorbell.get_up();
     }
 
-    fn take_controls(&mut self) -> Turn {
-        let mut turn = Turn::Idle;
+    fn take_controls(&mut self) {
         for _ in 0..CONTROLS_PER_TURN_MAX {
             let Some((_, control)) = self.mesh.receive() else { break };
-            turn = Turn::Busy;
             match control {
                 Control::Adopt(adoption) => self.adopt(*adoption),
                 Control::Published { ticket, outcome } => {
@@ -168,15 +159,12 @@ impl Core {
                 }
             }
         }
-        turn
     }
 
-    fn take_deliveries(&mut self) -> Turn {
-        let mut turn = Turn::Idle;
+    fn take_deliveries(&mut self) {
         let mut payload_bytes = 0;
         for _ in 0..MESSAGES_PER_TURN_MAX {
             let Some(delivery) = self.mesh.receive_delivery() else { break };
-            turn = Turn::Busy;
             match delivery {
                 Delivery::Message(place, message) => {
                     payload_bytes += message.payload().len();
@@ -188,12 +176,10 @@ impl Core {
                 break;
             }
         }
-        turn
     }
 
-    fn hear_sockets(&mut self) -> Turn {
+    fn hear_sockets(&mut self) {
         let mut ready = std::mem::take(&mut self.ready);
-        let turn = if ready.is_empty() { Turn::Idle } else { Turn::Busy };
         for socket in ready.drain(..) {
             match Token::of_number(socket.token) {
                 Token::Listener => self.accept(),
@@ -210,7 +196,6 @@ impl Core {
             }
         }
         self.ready = ready;
-        turn
     }
 
     fn hear_exchange(&mut self, key: ExchangeKey, socket: Ready) {
@@ -360,9 +345,10 @@ impl Core {
     fn hear_what_came_before(&mut self) {
         for _ in 0..BACKLOG / ACCEPTS_PER_TURN_MAX {
             self.ear.listen(Some(Duration::ZERO), &mut self.ready).expect("the epoll set is valid");
-            if self.hear_sockets() == Turn::Idle {
+            if self.ready.is_empty() {
                 return;
             }
+            self.hear_sockets();
         }
     }
 
@@ -380,11 +366,5 @@ impl Clock {
     fn until_next_tick(&self) -> Duration {
         let into_this_one = self.started.elapsed().as_nanos() % TICK.as_nanos();
         TICK.saturating_sub(Duration::from_nanos(u64::try_from(into_this_one).expect("less than a tick")))
-    }
-}
-
-impl Turn {
-    fn or(self, other: Self) -> Self {
-        if self == Self::Busy { self } else { other }
     }
 }

@@ -11,7 +11,7 @@ use super::plan::{self, Plan, Publish, Source};
 use super::plot::PlotArguments;
 use super::scenario::{self, SPECIAL_FLAGS, Scenario};
 use super::template::Template;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::net::IpAddr;
@@ -42,6 +42,27 @@ pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Arguments {
+    /// What was typed; ends the process where that is not understood, or asks for help.
+    pub fn from_command_line() -> Self {
+        let matches = Self::described().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    /// All flags, each scenario with its own defaults and without what only others have.
+    fn described() -> clap::Command {
+        scenario::TABLE.iter().fold(Self::command(), |command, scenario| {
+            command.mut_subcommand(scenario.name, |subcommand| {
+                let foreign = SPECIAL_FLAGS.iter().filter(|flag| !scenario.flags.contains(flag));
+                let subcommand = foreign.fold(subcommand, |subcommand, flag| {
+                    subcommand.mut_arg(flag.replace('-', "_"), |argument| argument.hide(true))
+                });
+                subcommand.after_help(format!("Defaults: {}\n\n{EXAMPLES}", scenario.defaults()))
+            })
+        })
+    }
 }
 
 /// The subcommands.
@@ -146,25 +167,25 @@ pub struct LoadArguments {
     #[arg(long, value_name = "NAME", help_heading = "Where")]
     pub protocol: Option<String>,
 
-    /// Connections [default: 1000, or one for each user]
+    /// Connections [default: the scenario's, or one for each user]
     #[arg(long, value_name = "N", help_heading = "Load", allow_negative_numbers = true)]
     pub clients: Option<u32>,
-    /// Usernames; clients are dealt out to them in turn [default: 1 for fanout, 1000 or all clients for users]
+    /// Usernames; clients are dealt out to them in turn [default: the scenario's]
     #[arg(long, value_name = "N", help_heading = "Load", allow_negative_numbers = true)]
     pub users: Option<u32>,
-    /// Open loop: events a second, on a schedule that waits for nobody [default: 100 for fanout, 1000 for users]
+    /// Open loop: events a second, on a schedule that waits for nobody [default: the scenario's]
     #[arg(long, value_name = "PER_SECOND", help_heading = "Load", allow_negative_numbers = true)]
     pub rate: Option<f64>,
     /// Closed loop: events unfinished at once; one is finished when all its clients have it
     #[arg(long, value_name = "N", help_heading = "Load", allow_negative_numbers = true)]
     pub window: Option<u16>,
-    /// Bytes of an event, such as 256 or 64KiB [default: 256]
+    /// Bytes of an event, such as 256 or 64KiB [default: the scenario's]
     #[arg(long, value_name = "BYTES", help_heading = "Load")]
     pub size: Option<EventSize>,
-    /// Seconds to measure [default: 10]
+    /// Seconds to measure [default: the scenario's]
     #[arg(long, value_name = "S", help_heading = "Load", allow_negative_numbers = true)]
     pub seconds: Option<f64>,
-    /// Seconds of load before, not measured; what is lost or doubled in them counts all the same [default: 1]
+    /// Seconds of load before, not measured; what is lost or doubled in them counts all the same [default: the scenario's]
     #[arg(long, value_name = "S", help_heading = "Load", allow_negative_numbers = true)]
     pub warmup: Option<f64>,
     /// Sizes of events, used in turn, such as 64,1KiB,16KiB
@@ -243,7 +264,8 @@ impl Run {
             None => self.load.clone(),
         };
         let plan = arguments.plan(scenario)?;
-        plan.check()?;
+        // Agents have open files of their own.
+        if self.agents.is_empty() { plan.check() } else { plan.check_settings() }?;
         Ok(plan)
     }
 }

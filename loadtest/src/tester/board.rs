@@ -2,6 +2,7 @@
 
 use super::clock::Clock;
 use super::ledger::Ledger;
+use super::sockets::Ends;
 use super::window::Window;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
@@ -76,6 +77,8 @@ pub(crate) struct Tape {
     pub(crate) returns: u64,
     /// When the last of them was back.
     pub(crate) last_return: u64,
+    /// Both ends of each connection that will not read, the server's first.
+    pub(crate) slow_ends: Vec<Ends>,
     /// When each connection that does not read was found closed, and its code.
     pub(crate) given_up: Vec<(u64, u16)>,
     /// Why the first of those refused was.
@@ -106,6 +109,7 @@ impl Tape {
             returning: histogram(),
             returns: 0,
             last_return: 0,
+            slow_ends: Vec::new(),
             given_up: Vec::new(),
             refusal: None,
             reasons: BTreeMap::new(),

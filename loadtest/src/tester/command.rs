@@ -11,7 +11,6 @@ use super::run::Surroundings;
 use super::scenario::Scenario;
 use super::summary::summary;
 use super::{budget, floor};
-use clap::Parser;
 use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
 use hdrhistogram::serialization::{V2Serializer, interval_log::IntervalLogWriterError};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -29,7 +28,7 @@ const NO_RUN: u8 = 2;
 
 /// The program.
 pub fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
+    let done = match Arguments::from_command_line().command {
         Command::Load(scenario) => {
             let (scenario, arguments) = scenario.parts();
             load(scenario, arguments)

@@ -126,3 +126,44 @@ impl Handshake {
         Err(io::Error::other("the answer to the upgrade does not end"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tester::template::Template;
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    /// What a client makes of a server that sends these bytes and leaves at once.
+    fn met(answer: &str) -> Result<Option<Vec<u8>>, String> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = Template(format!("ws://{}/", listener.local_addr().unwrap()));
+        let door = Door::new(Target::parse("ws://", &url).unwrap(), Source::System, None);
+        let mut handshake = door.knock(&Seat::alone(), "", 0).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        server.write_all(answer.replace("{accept}", &door.accept).as_bytes()).unwrap();
+        // The request is never read: the end comes as a reset.
+        assert_eq!(handshake.send().map_err(|error| error.kind()), Ok(()));
+        drop(server);
+        let deadline = Instant::now() + crate::PATIENCE;
+        loop {
+            match handshake.turn(&door) {
+                Ok(None) if Instant::now() < deadline => std::thread::yield_now(),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_counts_though_the_server_leaves_at_once() {
+        let refusal = met("HTTP/1.1 503 Service Unavailable\r\n\r\nfull").unwrap_err();
+        assert_eq!(refusal, "the server answered 503 instead of 101 full");
+        let welcome = "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: {accept}\r\n\r\nx";
+        assert_eq!(met(welcome), Ok(Some(b"x".to_vec())));
+    }
+
+    #[test]
+    fn who_leaves_without_an_answer_is_said_to_have_left() {
+        assert!(met("HTTP/1.1 5").unwrap_err().starts_with("no connection to 127.0.0.1"));
+    }
+}

@@ -14,7 +14,7 @@
 //! | `publishing`, `pace`, `window` | the publishing thread: the open loop's schedule, the closed loop's window |
 //! | [`publish`], [`dialect`] | the two seams: where events go in, what clients say; a table of each |
 //! | `board` | what the threads of a run share |
-//! | `watch` | processor time and memory of the server and of the tester itself |
+//! | `watch`, `sockets` | processor time and memory of the server and of the tester itself |
 //! | `verdict`, [`outcome`] | what a run means, and everything that is known about it |
 //! | [`floor`] | the speed of light: the least a server could do on this kernel |
 //! | [`budget`] | the budget table and the curves, measured beside the floor |
@@ -65,6 +65,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 mod seating;
+mod sockets;
 mod sources;
 pub mod stamp;
 pub mod summary;

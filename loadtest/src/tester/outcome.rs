@@ -207,3 +207,23 @@ impl Verdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_number_is_null_and_comes_back_as_none() {
+        let cost = ServerCost { cpu_ns_per_delivery: f64::NAN, ..ServerCost::default() };
+        let text = serde_json::to_string(&Outcome { server: Some(cost), ..Outcome::default() }).unwrap();
+        assert!(text.contains(r#""cpu_ns_per_delivery":null"#), "{text}");
+        let read: Outcome = serde_json::from_str(&text).unwrap();
+        assert!(read.server.unwrap().cpu_ns_per_delivery.is_nan());
+    }
+
+    #[test]
+    fn what_an_earlier_version_did_not_know_is_nothing() {
+        let read: Outcome = serde_json::from_str(r#"{"published":3,"samples":[{"second":1}],"rounds":[{}]}"#).unwrap();
+        assert_eq!((read.published, read.samples.len(), read.rounds.len()), (3, 1, 1));
+    }
+}

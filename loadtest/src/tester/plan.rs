@@ -133,10 +133,18 @@ impl Plan {
     /// # Errors
     /// One sentence, for the first thing that does not fit.
     pub fn check(&self) -> Result<(), String> {
+        self.check_settings()?;
+        open_files::check(self.clients, self.publishers)
+    }
+
+    /// Checks what holds wherever the clients are.
+    ///
+    /// # Errors
+    /// One sentence, for the first thing that does not fit.
+    pub fn check_settings(&self) -> Result<(), String> {
         self.check_places()?;
         self.check_numbers()?;
         self.check_times()?;
-        open_files::check(self.clients, self.publishers)?;
         match self.server_pid {
             Some(pid) if !Path::new(&format!("/proc/{pid}")).exists() => {
                 Err(format!("--server-pid {pid}: there is no such process"))

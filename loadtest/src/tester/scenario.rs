@@ -73,6 +73,19 @@ pub use users::USERS;
 pub const SPECIAL_FLAGS: [&str; 9] =
     ["ramp", "bystanders", "times", "stagger", "slow-share", "slow-read", "searches", "churn", "sizes"];
 
+impl Scenario {
+    /// Its defaults as flags.
+    pub fn defaults(&self) -> String {
+        let events = match self.load {
+            Load::Rate(rate) => format!("--rate {rate} --size {} ", self.size),
+            Load::Window(places) => format!("--window {places} --size {} ", self.size),
+            Load::Silence => String::new(),
+        };
+        let users = if self.users == 1 { " --users 1" } else { "" };
+        format!("--clients {}{users} {events}--seconds {} --warmup {}", self.clients, self.seconds, self.warmup)
+    }
+}
+
 /// Every scenario there is.
 pub static TABLE: &[&Scenario] = &[&FANOUT, &USERS, &CONNECT, &IDLE, &STORM, &SLOW, &SOAK, &CAPACITY];
 

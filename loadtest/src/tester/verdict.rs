@@ -301,4 +301,25 @@ mod tests {
         };
         check(blocked, [Fail, Fail], "published 400 of 1000 events per second: the broker took no more");
     }
+
+    #[test]
+    fn several_agents_pass_together_or_not_at_all() {
+        let part = |verdict| (String::from("one"), Outcome { verdict, reasons: vec!["so".into()], ..faultless().0 });
+        let table = [
+            (vec![Pass, Pass], vec![], 20_000, Pass),
+            (vec![Pass, Fail], vec![], 20_000, Fail),
+            (vec![Pass, Saturated], vec![], 20_000, Saturated),
+            (vec![Fail, Saturated], vec![], 20_000, Fail),
+            (vec![Pass, Pass], vec!["gone".to_owned()], 20_000, Fail),
+            (vec![Pass, Pass], vec![], 20_001, Fail),
+            (vec![Saturated, Pass], vec![], 20_001, Saturated),
+        ];
+        for (verdicts, failures, p99, expected) in table {
+            let parts: Vec<_> = verdicts.iter().map(|verdict| part(*verdict)).collect();
+            let mut whole = faultless().0;
+            whole.latency_us.p99 = p99;
+            judge_together(&plan("--rate 1000"), &mut whole, &parts, &failures);
+            assert_eq!(whole.verdict, expected, "{verdicts:?} {failures:?} {p99}");
+        }
+    }
 }

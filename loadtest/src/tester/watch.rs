@@ -45,9 +45,10 @@ impl Reading {
         })
     }
 
-    /// Made of what was read without touching page tables.
-    pub(crate) fn quick(busy: u64, resident_bytes: u64) -> Self {
-        Self { busy, resident_bytes, anonymous_bytes: None, kernel: None, at: Instant::now() }
+    /// Reads what needs none of the process' locks.
+    pub(crate) fn quick(pid: u32) -> io::Result<Self> {
+        let (busy, resident_bytes) = (processor_time(pid)?, resident_bytes(pid)?);
+        Ok(Self { busy, resident_bytes, anonymous_bytes: None, kernel: None, at: Instant::now() })
     }
 
     /// What was spent until `end` for so many deliveries.
@@ -61,6 +62,44 @@ impl Reading {
             rss_bytes: end.resident_bytes,
             ..ServerCost::default()
         }
+    }
+}
+
+/// A server at the turning points of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Readings {
+    /// Before clients came.
+    pub(crate) before: Option<Reading>,
+    /// When the last was in.
+    pub(crate) connected: Option<Reading>,
+    /// With clients at rest.
+    pub(crate) with_clients: Option<Reading>,
+    /// When the measurement began.
+    pub(crate) began: Option<Reading>,
+    /// At its end, with the deliveries from then to then.
+    pub(crate) ended: Option<(Reading, u64)>,
+}
+
+impl Readings {
+    /// What so many connections cost, and what they were sent; nothing where a reading is missing.
+    pub(crate) fn cost(&self, connections: u64) -> Option<ServerCost> {
+        let (began, (ended, deliveries)) = (self.began?, self.ended?);
+        let (before, with_clients) = (self.before?, self.with_clients?);
+        let connections = connections.max(1) as f64;
+        let handshakes = self.connected.map_or(0, |reading| reading.busy.saturating_sub(before.busy));
+        let growth = |later: u64, earlier: u64| (later as f64 - earlier as f64) / connections;
+        let both = |of: fn(&Reading) -> Option<u64>| Some(growth(of(&with_clients)?, of(&before)?));
+        let kernel = |of: fn(Kernel) -> u64| Some(growth(of(with_clients.kernel?), of(before.kernel?)));
+        Some(ServerCost {
+            rss_bytes_per_connection: growth(with_clients.resident_bytes, before.resident_bytes),
+            anonymous_bytes_per_connection: both(|reading| reading.anonymous_bytes),
+            kernel_bytes_per_connection: kernel(|kernel| kernel.buffers + kernel.slabs),
+            kernel_buffers_per_connection: kernel(|kernel| kernel.buffers),
+            kernel_slabs_per_connection: kernel(|kernel| kernel.slabs),
+            kernel_unreclaimable_slabs_per_connection: kernel(|kernel| kernel.unreclaimable),
+            cpu_ns_per_handshake: handshakes as f64 / connections,
+            ..began.cost(&ended, deliveries)
+        })
     }
 }
 

@@ -208,6 +208,11 @@ impl<'a> Worker<'a> {
     /// The upgrade is answered: a client like the others.
     fn seat(&mut self, handshake: Handshake, seat: Seat, unread: Vec<u8>, tape: &mut Tape) -> io::Result<()> {
         let place = seat.place.unwrap_or(self.connections.len());
+        if seat.standing == Standing::Excused
+            && let (Ok(server), Ok(own)) = (handshake.socket.peer_addr(), handshake.socket.local_addr())
+        {
+            tape.slow_ends.push((server, own));
+        }
         let data = epoll::EventData::new_u64(place as u64);
         epoll::modify(&self.epoll, &handshake.socket, data, epoll::EventFlags::IN)?;
         let Seat { topic, standing, .. } = seat;

@@ -10,6 +10,7 @@ use crate::tester::run::{Refusal, Surroundings};
 use crate::tester::scenario;
 use crate::tester::target::resolve;
 use crate::tester::verdict;
+use crate::tester::watch::{Reading, Readings};
 use std::io::{self, BufReader};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering::SeqCst;
@@ -25,6 +26,9 @@ const ENDING_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Time between two looks at whether somebody wants the end.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Between an agent's last client and its first event; what the server needs to become quiet.
+const SETTLING: Duration = Duration::from_millis(300);
 
 /// Numbers of runs of one test: an agent's number is the last two digits of its topics' first number.
 const RUNS_OF_A_TEST: u16 = 0x100;
@@ -50,6 +54,10 @@ struct Stand {
     /// What each found out, or why it did not.
     ended: Vec<Option<Result<Outcome, String>>>,
     interrupted_at: Option<Instant>,
+    /// The server, where it runs beside the conductor.
+    server: Readings,
+    /// When all began.
+    gone_at: Option<Instant>,
 }
 
 impl<'a> Agents<'a> {
@@ -84,11 +92,6 @@ impl<'a> Agents<'a> {
         if !scenario::find(&plan.scenario).is_some_and(|scenario| scenario.is_divisible) {
             return Err(format!("{} has no --agents: its acts would not begin together", plan.scenario).into());
         }
-        if plan.server_pid.is_some() {
-            return Err("--server-pid is for one tester: with --agents, look at the server on its own machine"
-                .to_owned()
-                .into());
-        }
         let run = fastrand::u16(..) / RUNS_OF_A_TEST * RUNS_OF_A_TEST;
         for (number, (address, stream)) in (0..count).zip(&self.members) {
             let message = Message::Run(Box::new(share::share(plan, number, count, run)));
@@ -99,7 +102,6 @@ impl<'a> Agents<'a> {
 
     /// Waits until all are done or gone.
     fn attend(&self, plan: &Plan, stand: &mut Stand) {
-        let mut may_go = false;
         while stand.ended.iter().any(Option::is_none) {
             match self.heard.recv_timeout(LOOK_AGAIN) {
                 Ok((agent, Ok(message))) => self.take(plan, stand, agent, message),
@@ -111,17 +113,28 @@ impl<'a> Agents<'a> {
                 stand.interrupted_at = Some(Instant::now());
                 self.send(&Message::Interrupt);
             }
-            if !may_go && stand.is_seated.iter().all(|is_seated| *is_seated) {
-                may_go = true;
-                self.send(&Message::Go);
-                self.surroundings.progress.begin("all agents have their clients: publishing begins");
+            if stand.gone_at.is_none() && stand.is_seated.iter().all(|is_seated| *is_seated) {
+                self.go(plan, stand);
             }
+            stand.watch(plan);
             let patience = ENDING_PATIENCE + Duration::from_secs_f64(plan.patience);
             if stand.interrupted_at.is_some_and(|at| at.elapsed() > patience) {
                 let silent = stand.ended.iter_mut().filter(|ended| ended.is_none());
                 silent.for_each(|ended| *ended = Some(Err("did not end in time".to_owned())));
             }
         }
+    }
+
+    /// All clients are in: lets the agents publish.
+    fn go(&self, plan: &Plan, stand: &mut Stand) {
+        if let Some(pid) = plan.server_pid {
+            stand.server.connected = Reading::quick(pid).ok();
+            thread::sleep(SETTLING);
+            stand.server.with_clients = Reading::whole(pid).ok();
+        }
+        stand.gone_at = Some(Instant::now());
+        self.send(&Message::Go);
+        self.surroundings.progress.begin("all agents have their clients: publishing begins");
     }
 
     fn take(&self, plan: &Plan, stand: &mut Stand, agent: usize, message: Message) {
@@ -161,8 +174,11 @@ impl<'a> Agents<'a> {
         if let Some(reason) = failures.first().filter(|_| published == 0 && (connected == 0 || !plan.is_silent())) {
             return Err(Refusal(reason.clone()));
         }
+        let server = stand.server;
         let outcomes: Vec<Outcome> = parts.iter().map(|(_, outcome)| outcome.clone()).collect();
         let mut outcome = merge(plan, &outcomes);
+        let ended = server.ended.map(|(reading, _)| (reading, outcome.delivered));
+        outcome.server = Readings { ended, ..server }.cost(outcome.connected);
         outcome.notes.push(format!(
             "{} agents ran this together, each with topics of its own that it published to and heard itself: \
              no latency compares two clocks; one username is one for each agent",
@@ -176,6 +192,7 @@ impl<'a> Agents<'a> {
 
 impl Crew for Agents<'_> {
     fn run(&self, plan: &Plan) -> Result<Outcome, Refusal> {
+        let before = plan.server_pid.and_then(|pid| Reading::whole(pid).ok());
         self.begin(plan)?;
         self.surroundings.progress.begin(&format!(
             "connecting {} clients from {} agents",
@@ -183,6 +200,7 @@ impl Crew for Agents<'_> {
             self.members.len()
         ));
         let mut stand = Stand::of(self.members.len());
+        stand.server.before = before;
         self.attend(plan, &mut stand);
         self.surroundings.progress.end();
         self.gather(plan, stand)
@@ -205,6 +223,19 @@ impl Stand {
             seconds: vec![Vec::new(); agents],
             ended: (0..agents).map(|_| None).collect(),
             ..Self::default()
+        }
+    }
+
+    /// Reads the server when the measurement begins and as long as it goes on.
+    fn watch(&mut self, plan: &Plan) {
+        let Some((pid, gone_at)) = plan.server_pid.zip(self.gone_at) else { return };
+        let begins = SETTLING + Duration::from_secs_f64(plan.warmup);
+        if self.server.began.is_none() && gone_at.elapsed() >= begins {
+            self.server.began = Reading::quick(pid).ok();
+        }
+        let is_over = self.ended.iter().all(Option::is_some);
+        if let Some(reading) = Reading::quick(pid).ok().filter(|_| is_over) {
+            self.server.ended = Some((reading, 0));
         }
     }
 

@@ -18,8 +18,9 @@ pub(super) fn share(plan: &Plan, number: u32, agents: u32, run: u16) -> Plan {
             Load::Silence => Load::Silence,
         },
         publishers: part(plan.publishers).max(1),
-        // Goals are about all of them together.
+        // Goals are about all of them together, and the conductor watches the server.
         slo: Vec::new(),
+        server_pid: None,
         course: Course {
             ramp: even(plan.course.ramp),
             restless,

@@ -2,7 +2,7 @@ use super::{Arguments, Command};
 use crate::tester::dialect;
 use crate::tester::plan::{Load, Plan, Publish};
 use crate::tester::scenario;
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 fn plan(line: &str) -> Result<Plan, String> {
     let words = ["fanout-loadtest"].into_iter().chain(line.split_whitespace());
@@ -19,7 +19,7 @@ fn refused(line: &str, part: &str) {
 
 #[test]
 fn the_help_is_consistent() {
-    Arguments::command().debug_assert();
+    Arguments::described().debug_assert();
 }
 
 #[test]

@@ -8,3 +8,13 @@ pub(super) mod handshakes;
 pub(super) mod idle;
 pub(super) mod latency;
 pub(super) mod shards;
+
+use crate::tester::outcome::Outcome;
+
+/// What each client costs the server in memory of its own. Pages of its program, which come in while it works for the
+/// first time, are not among it.
+fn user_bytes(outcome: &Outcome) -> f64 {
+    let bytes =
+        outcome.server.map(|server| server.anonymous_bytes_per_connection.unwrap_or(server.rss_bytes_per_connection));
+    bytes.unwrap_or(f64::NAN)
+}

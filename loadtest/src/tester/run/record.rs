@@ -5,10 +5,10 @@ use crate::tester::board::{Board, histogram};
 use crate::tester::clock::{SECOND, seconds};
 use crate::tester::ledger::{Ledger, Standing};
 use crate::tester::open_files;
-use crate::tester::outcome::{Latency, Outcome, Round, Sample, ServerCost, Tester};
+use crate::tester::outcome::{Latency, Outcome, Round, Sample, Tester};
 use crate::tester::plan::Plan;
 use crate::tester::publishing::Published;
-use crate::tester::watch::{Reading, processor_time, resident_bytes, thread_times};
+use crate::tester::watch::{Reading, Readings, thread_times};
 use crate::tester::worker::Left;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
@@ -29,13 +29,8 @@ pub(super) struct Additions {
 pub(super) struct Record<'a> {
     plan: &'a Plan,
     board: &'a Board,
-    /// The server before clients came, when the last was in, with clients at rest, when the measurement began, and at its end.
-    before: Option<Reading>,
-    connected: Option<Reading>,
-    with_clients: Option<Reading>,
-    began: Option<Reading>,
-    /// With the deliveries until then, those of the warm-up's events too.
-    ended: Option<(Reading, u64)>,
+    /// Its deliveries are all since the measurement began, of the warm-up's events too.
+    server: Readings,
     /// Deliveries before the measurement. What is on its way when it begins is work of the measured time, though not of
     /// its events: with a large window and a slow server that is a good part of all deliveries.
     arrived_before: u64,
@@ -59,11 +54,7 @@ impl<'a> Record<'a> {
         Self {
             plan,
             board,
-            before,
-            connected: None,
-            with_clients: None,
-            began: None,
-            ended: None,
+            server: Readings { before, ..Readings::default() },
             arrived_before: 0,
             measured_from: 0,
             publishing_ended: 0,
@@ -87,7 +78,7 @@ impl<'a> Record<'a> {
 
     /// The last client was let in or refused.
     pub(super) fn end_of_connecting(&mut self) {
-        self.connected = self.read_quickly();
+        self.server.connected = self.read_quickly();
         if self.plan.is_silent() {
             self.look_for_the_busiest_thread();
         }
@@ -101,18 +92,18 @@ impl<'a> Record<'a> {
 
     /// All clients are there and nothing happens yet.
     pub(super) fn read_with_clients(&mut self) {
-        self.with_clients = self.read();
+        self.server.with_clients = self.read();
     }
 
     /// The measurement begins.
     pub(super) fn begin(&mut self, measured_from: u64) {
         self.measured_from = measured_from;
-        self.began = self.read_quickly();
+        self.server.began = self.read_quickly();
         self.arrived_before = self.arrived();
         if !self.plan.is_silent() {
             self.watch_threads();
         }
-        self.last = (measured_from, 0, 0, self.began.map_or(0, |reading| reading.busy));
+        self.last = (measured_from, 0, 0, self.server.began.map_or(0, |reading| reading.busy));
     }
 
     fn watch_threads(&mut self) {
@@ -163,7 +154,7 @@ impl<'a> Record<'a> {
         let delivered = self.board.total(|tape| tape.ledger.delivered);
         let server = self.read_quickly();
         if let Some(reading) = server {
-            self.ended = Some((reading, self.arrived()));
+            self.server.ended = Some((reading, self.deliveries()));
         }
         let busy = server.map_or(self.last.3, |reading| reading.busy);
         let sample = Sample {
@@ -192,7 +183,7 @@ impl<'a> Record<'a> {
     /// Everything has come.
     pub(super) fn end(&mut self) {
         if let Some(reading) = self.read() {
-            self.ended = Some((reading, self.arrived()));
+            self.server.ended = Some((reading, self.deliveries()));
         }
         self.gather();
     }
@@ -213,7 +204,7 @@ impl<'a> Record<'a> {
             foreign: ledger.foreign,
             closed: ledger.closed_total(),
             latency_us: Latency::of(&self.latency),
-            server: self.cost(),
+            server: self.server.cost(self.board.total(|tape| tape.connected)),
             scenario: self.plan.scenario.clone(),
             settings: self.plan.settings(),
             connected: self.board.total(|tape| tape.connected),
@@ -221,7 +212,7 @@ impl<'a> Record<'a> {
             closed_by_code: ledger.closed,
             seconds: seconds(measured),
             published_per_second: per_second(count, measured),
-            delivered_per_second: per_second(self.arrived().saturating_sub(self.arrived_before), receiving),
+            delivered_per_second: per_second(self.deliveries(), receiving),
             tester: self.tester(published),
             percentiles: percentiles(&self.latency),
             handshakes_per_second: self.handshakes_per_second(),
@@ -262,27 +253,6 @@ impl<'a> Record<'a> {
         refusals
     }
 
-    fn cost(&self) -> Option<ServerCost> {
-        let (began, (ended, arrived)) = (self.began?, self.ended?);
-        let connected = self.board.total(|tape| tape.connected).max(1) as f64;
-        let (before, with_clients) = (self.before?, self.with_clients?);
-        let handshakes = self.connected.map_or(0, |reading| reading.busy.saturating_sub(before.busy));
-        let growth = |later: u64, earlier: u64| (later as f64 - earlier as f64) / connected;
-        let both = |of: fn(&Reading) -> Option<u64>| Some(growth(of(&with_clients)?, of(&before)?));
-        Some(ServerCost {
-            rss_bytes_per_connection: growth(with_clients.resident_bytes, before.resident_bytes),
-            anonymous_bytes_per_connection: both(|reading| reading.anonymous_bytes),
-            kernel_bytes_per_connection: both(|reading| reading.kernel.map(|kernel| kernel.buffers + kernel.slabs)),
-            kernel_buffers_per_connection: both(|reading| reading.kernel.map(|kernel| kernel.buffers)),
-            kernel_slabs_per_connection: both(|reading| reading.kernel.map(|kernel| kernel.slabs)),
-            kernel_unreclaimable_slabs_per_connection: both(|reading| {
-                reading.kernel.map(|kernel| kernel.unreclaimable)
-            }),
-            cpu_ns_per_handshake: handshakes as f64 / connected,
-            ..began.cost(&ended, arrived.saturating_sub(self.arrived_before))
-        })
-    }
-
     fn tester(&self, published: &Published) -> Tester {
         let mut lag = published.lateness.clone();
         self.board.tapes().for_each(|tape| lag.add(&tape.turns).expect("histograms of one make"));
@@ -308,6 +278,11 @@ impl<'a> Record<'a> {
         Some(per_second(self.board.total(|tape| tape.connected), last - first))
     }
 
+    /// Deliveries since the measurement began.
+    fn deliveries(&self) -> u64 {
+        self.arrived().saturating_sub(self.arrived_before)
+    }
+
     /// Deliveries since the first event, of the warm-up too.
     fn arrived(&self) -> u64 {
         self.board.total(|tape| tape.ledger.arrived)
@@ -319,8 +294,7 @@ impl<'a> Record<'a> {
 
     /// Without what takes the process' locks.
     fn read_quickly(&self) -> Option<Reading> {
-        let pid = self.plan.server_pid?;
-        Some(Reading::quick(processor_time(pid).ok()?, resident_bytes(pid).ok()?))
+        Reading::quick(self.plan.server_pid?).ok()
     }
 }
 

@@ -2,12 +2,14 @@
 
 use super::{Load, Scenario, USUAL};
 use crate::tester::arguments::LoadArguments;
-use crate::tester::clock::{SECOND, seconds};
+use crate::tester::board::Board;
+use crate::tester::clock::{SECOND, from_seconds, seconds};
 use crate::tester::course::Unrest;
 use crate::tester::outcome::Round;
 use crate::tester::plan::Plan;
 use crate::tester::run::Stage;
-use std::collections::BTreeMap;
+use crate::tester::sockets::{Ends, established};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Big events to few clients of one username, so that what waits for the slow ones grows.
 pub static SLOW: Scenario = Scenario {
@@ -30,6 +32,9 @@ const CALM: f64 = 0.25;
 /// How long the slow ones read again at the end, so that they learn what became of them, in nanoseconds.
 const READING_AGAIN: u64 = SECOND;
 
+/// Between two looks at the server's ends, in nanoseconds: the kernel walks all sockets for it.
+const LOOK_AGAIN: u64 = SECOND / 4;
+
 /// One in twenty, where nobody says otherwise.
 const SHARE: f64 = 0.05;
 
@@ -43,7 +48,12 @@ fn slow_down(stage: &mut Stage<'_, '_, '_>) {
     }
     stage.announce("some clients are slow now");
     let from = stage.order();
-    goes_on = stage.hold(all * (1.0 - CALM));
+    let mut watched = Watched::new(stage.board());
+    let ending = stage.now() + from_seconds(all * (1.0 - CALM));
+    while goes_on && stage.now() < ending {
+        goes_on = stage.hold_until(ending.min(stage.now() + LOOK_AGAIN), |_| false);
+        watched.look(stage.now().saturating_sub(from));
+    }
     let slow = stage.end_phase();
     let mut round = slow.round("the others meanwhile");
     round.figures.extend(slow.over(&calm));
@@ -56,7 +66,37 @@ fn slow_down(stage: &mut Stage<'_, '_, '_>) {
         let again = stage.order();
         stage.hold_until(again + READING_AGAIN, |_| false);
     }
+    watched.tell(stage);
     tell_of_the_slow(stage, from, ended);
+}
+
+/// The server's ends of the slow connections, where they are on this machine.
+struct Watched {
+    open: BTreeSet<Ends>,
+    /// When each was found closed, in nanoseconds after the slow ones began.
+    closed: Vec<u64>,
+}
+
+impl Watched {
+    fn new(board: &Board) -> Self {
+        let ends: Vec<Ends> = board.tapes().flat_map(|tape| tape.slow_ends.clone()).collect();
+        let established = established().unwrap_or_default();
+        Self { open: ends.into_iter().filter(|ends| established.contains(ends)).collect(), closed: Vec::new() }
+    }
+
+    fn look(&mut self, now: u64) {
+        let Ok(established) = established() else { return };
+        let before = self.open.len();
+        self.open.retain(|ends| established.contains(ends));
+        self.closed.extend((self.open.len()..before).map(|_| now));
+    }
+
+    fn tell(&self, stage: &mut Stage<'_, '_, '_>) {
+        let [Some(first), Some(last)] = [self.closed.first(), self.closed.last()] else { return };
+        stage.set("slow_clients_closed_by_the_server_meanwhile", self.closed.len() as f64);
+        stage.set("slow_clients_first_closed_after_seconds", seconds(*first));
+        stage.set("slow_clients_last_closed_after_seconds", seconds(*last));
+    }
 }
 
 /// When they were closed, by which code and how many.
@@ -75,15 +115,16 @@ fn tell_of_the_slow(stage: &mut Stage<'_, '_, '_>, from: u64, ended: u64) {
     for (code, times) in by_code {
         let figures = [
             ("closed", times.len() as f64),
-            ("first_after_seconds", times.first().map_or(f64::NAN, |time| seconds(*time))),
-            ("last_after_seconds", times.last().map_or(f64::NAN, |time| seconds(*time))),
+            ("first_found_after_seconds", times.first().map_or(f64::NAN, |time| seconds(*time))),
+            ("last_found_after_seconds", times.last().map_or(f64::NAN, |time| seconds(*time))),
         ];
         let figures = figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         stage.add_round(Round { name: format!("slow clients closed with {code}"), held: true, figures });
     }
     stage.note(
-        "a client that does not read learns late that it was closed: where the end waits behind what it has not read, \
-         the time is that of its reading again, and where the close frame no longer fitted the code is 1006"
+        "a client that does not read learns late that it was closed: the end waits behind what it has not read, and \
+         where the close frame no longer fitted the code is 1006; what the server did meanwhile is seen on this machine \
+         only"
             .to_owned(),
     );
 }

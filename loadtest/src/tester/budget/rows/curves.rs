@@ -65,8 +65,7 @@ pub(in super::super) fn memory(rig: &Rig) -> io::Result<Section> {
         // Some events show that they can be reached.
         let load = Load::usernames(rig.scaled(clients), Pace::Rate(rig.rate_of_some(1.0)));
         let rounds = Rounds::measure(rig, &[Trial { subject: FANOUT, load }])?;
-        let bytes =
-            rounds.values(0, |outcome| outcome.server.map_or(f64::NAN, |server| server.rss_bytes_per_connection));
+        let bytes = rounds.values(0, super::user_bytes);
         let finding = Finding::new(
             "curve-memory",
             format!("{} idle clients, a username each: user memory of each", load.clients),

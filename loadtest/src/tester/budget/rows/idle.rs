@@ -44,7 +44,7 @@ fn some_events(rig: &Rig, clients: u32) -> Load {
 }
 
 fn memory(rounds: &Rounds, load: Load) -> Finding {
-    let bytes = rounds.values(0, |outcome| outcome.server.map_or(f64::NAN, |server| server.rss_bytes_per_connection));
+    let bytes = rounds.values(0, super::user_bytes);
     let what = format!("{} idle clients of {} usernames: user memory of each", load.clients, load.users);
     Finding::new("idle-memory", what)
         .within(Budget::AtMost(1_000.0))
