@@ -3,6 +3,7 @@
 use super::outbox::Outbox;
 use super::receive_buffer::ReceiveBuffer;
 use crate::ear::{Ear, Sleep, Watched};
+use futures_lite::future::yield_now;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -13,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// How long a connection that ends may take over its last words.
 const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Reads that may follow each other without a pause. So much is about what a shard takes in one turn.
+const READS_BETWEEN_PAUSES: u32 = 4;
 
 /// Bytes read and thrown away after the last words: a close with bytes unread would reset the connection, and the
 /// other side might never see them.
@@ -26,6 +30,8 @@ pub struct Duplex {
     /// What was received.
     pub buffer: ReceiveBuffer,
     outbox: Rc<Outbox>,
+    /// Reads since the socket was last found empty.
+    reads: u32,
 }
 
 /// How long nothing was heard.
@@ -57,7 +63,7 @@ impl Duplex {
     /// Where the epoll set cannot take it.
     pub fn new(ear: &Ear, stream: TcpStream, outbox: Rc<Outbox>, chunk_bytes: usize) -> io::Result<Self> {
         let (stream, buffer) = (ear.watch(stream)?, ReceiveBuffer::new(chunk_bytes));
-        Ok(Self { stream, ear: ear.clone(), silence: None, buffer, outbox })
+        Ok(Self { stream, ear: ear.clone(), silence: None, buffer, outbox, reads: 0 })
     }
 
     /// Says [`Event::Quiet`] each time that nothing was heard for so long.
@@ -83,6 +89,7 @@ impl Duplex {
                 Poll::Ready(Ok(0)) => Poll::Ready(Event::Closed),
                 Poll::Ready(Ok(bytes)) => {
                     self.buffer.note_received(bytes);
+                    self.reads = if self.stream.is_readable() { self.reads + 1 } else { 0 };
                     if let Some(silence) = &mut self.silence {
                         silence.heard = Instant::now();
                     }
@@ -108,6 +115,14 @@ impl Duplex {
             }
         }
         Poll::Pending
+    }
+
+    /// Lets others run if this socket has kept its task from waiting for a while. What comes between two pauses reaches
+    /// clients together, so a full buffer is no reason for one.
+    pub async fn pause_if_due(&self) {
+        if self.reads > 0 && self.reads.is_multiple_of(READS_BETWEEN_PAUSES) {
+            yield_now().await;
+        }
     }
 
     /// Writes until the outbox is calm; says why that will not happen, if so.

@@ -98,6 +98,11 @@ impl<D: AsFd> Watched<D> {
         poll_fn(|context| self.poll(&self.watcher.is_writable, context)).await;
     }
 
+    /// Whether there may be something to read that nobody has read.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.watcher.is_readable.get()
+    }
+
     /// There was nothing more to read: the next wait is for what comes from now on.
     pub fn note_empty(&self) {
         self.watcher.is_readable.set(false);

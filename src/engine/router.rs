@@ -97,18 +97,13 @@ impl Router {
         self.metrics.dropped(reason).add(1);
     }
 
-    /// Lets others run: once per batch, after the answers to the one before are out.
-    pub async fn breathe(&self) {
-        yield_now().await;
-    }
-
     /// Rings at the shards and waits until every message of the batch is in its lane.
     ///
     /// While a shard is behind, the broker reads nothing: the publisher's socket is the queue. Shards never wait for
     /// clients, so a lane is only full while its core is busy.
     pub async fn settle(&self) {
         while !self.resend() {
-            self.breathe().await;
+            yield_now().await;
             self.take_control();
         }
     }
@@ -144,7 +139,7 @@ impl Router {
                 return;
             }
             if !self.resend() {
-                self.breathe().await;
+                yield_now().await;
                 continue;
             }
             Doorbell::wait(&bell, || self.state.borrow().mesh.has_mail()).await;

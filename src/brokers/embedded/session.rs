@@ -72,13 +72,14 @@ impl Session {
     async fn serve(&mut self) -> End {
         loop {
             match self.duplex.receive().await {
-                Event::Received => self.switchboard.router.breathe().await,
+                Event::Received => {}
                 Event::Closed | Event::Quiet | Event::Cut | Event::Broken(_) => return End::Gone,
             }
             let (chunk, error) = self.parse_batch();
             self.switchboard.router.take_control();
             let end = self.serve_batch(&chunk).await;
             self.switchboard.router.settle().await;
+            self.duplex.pause_if_due().await;
             if let Some(end) = end {
                 return end;
             }

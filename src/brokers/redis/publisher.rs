@@ -116,7 +116,7 @@ impl Publisher {
             if let Err(cause) = self.take_answers(&mut duplex, &outbox) {
                 return cause;
             }
-            self.pipeline.router.breathe().await;
+            duplex.pause_if_due().await;
         }
     }
 

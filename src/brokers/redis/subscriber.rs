@@ -88,10 +88,7 @@ impl Subscriber {
         let (mut quiet_periods, mut needed_bytes) = (0, 0);
         loop {
             match duplex.receive().await {
-                Event::Received => {
-                    quiet_periods = 0;
-                    self.router.breathe().await;
-                }
+                Event::Received => quiet_periods = 0,
                 Event::Quiet if quiet_periods + 1 < QUIET_PERIODS_MAX => {
                     quiet_periods += 1;
                     outbox.offer(|out| command::encode(out, &[b"PING"]));
@@ -102,6 +99,7 @@ impl Subscriber {
                 Event::Broken(error) => return error.into(),
             }
             if duplex.buffer.received().len() < needed_bytes {
+                duplex.pause_if_due().await;
                 continue;
             }
             match self.take_batch(&mut duplex.buffer) {
@@ -109,6 +107,7 @@ impl Subscriber {
                 Err(cause) => return cause,
             }
             self.router.settle().await;
+            duplex.pause_if_due().await;
         }
     }
 
