@@ -3,8 +3,8 @@
 use super::heartbeat::Heartbeat;
 use super::outbound::Outbound;
 use super::protocol::Protocol;
-use super::subscriptions::TopicKey;
 use super::timers::Tick;
+use super::topic::TopicKey;
 use crate::wire::ws::Decoder;
 use smallvec::SmallVec;
 use std::io;

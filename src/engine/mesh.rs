@@ -14,8 +14,7 @@
 
 use super::message::Message;
 use super::protocol::{Admission, Notice};
-use super::subscriptions::TopicKey;
-use super::topic::Topic;
+use super::topic::{Topic, TopicKey};
 use crate::ear::Watched;
 use bytes::Bytes;
 use rtrb::{Consumer, Producer, RingBuffer};

@@ -3,8 +3,7 @@
 use super::mesh::{self, Control, Delivery, Doorbell, MeshNode, NodeId, Publication, PublishError, Ticket};
 use super::message::Message;
 use super::protocol::Notice;
-use super::subscriptions::TopicKey;
-use super::topic::{Topic, TopicHasher};
+use super::topic::{Topic, TopicHasher, TopicKey};
 use crate::ear::Ear;
 use crate::metrics::{Drop, NodeMetrics};
 use bytes::Bytes;

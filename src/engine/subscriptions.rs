@@ -2,15 +2,10 @@
 
 use super::connection::ConnectionId;
 use super::protocol::Encoding;
-use super::topic::Topic;
+use super::topic::{Topic, TopicKey};
 use hashbrown::HashTable;
 use slotmap::SlotMap;
 use smallvec::{SmallVec, smallvec};
-
-slotmap::new_key_type! {
-    /// Names a topic that somebody on this shard follows.
-    pub struct TopicKey;
-}
 
 /// The index from topics to connections.
 #[derive(Debug, Default)]

@@ -4,6 +4,11 @@ use bytes::Bytes;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 
+slotmap::new_key_type! {
+    /// Where a shard keeps those who follow a topic; another place each time that somebody begins to follow it.
+    pub struct TopicKey;
+}
+
 /// Hashes topic names under a key of this process, so that nobody outside can choose names that collide.
 ///
 /// Every node of one process holds a copy of the same key: a hash made on one core is valid on all.

@@ -5,7 +5,8 @@
 //! distribute:  mark ──► bundle ──► every member       and 1 000 there
 //! ```
 
-use crate::engine::subscriptions::{Group, TopicKey};
+use crate::engine::subscriptions::Group;
+use crate::engine::topic::TopicKey;
 use bytes::Bytes;
 
 /// Room for messages that a mark keeps for its next use: 2 KiB.

@@ -4,8 +4,7 @@ use super::Shard;
 use super::arrival::Arrival;
 use crate::engine::connection::{ConnectionId, Phase, Socket};
 use crate::engine::mesh::Interest;
-use crate::engine::subscriptions::TopicKey;
-use crate::engine::topic::Topic;
+use crate::engine::topic::{Topic, TopicKey};
 use slotmap::{Key, KeyData};
 use std::mem;
 
