@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Tasks run on the executor, but the executor never waits: with nothing left to run the *node* waits, in one kernel
-//! call for all there is to wait for. The executor's own way through its rings takes some forty calls for the same.
+//! call for all there is to wait for. The executor's own way through its rings took
+//! thirteen calls for each read of a broker's; this takes 4.5 (PERFORMANCE.md).
 
 mod task;
 mod timer;

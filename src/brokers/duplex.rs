@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 /// How long a connection that ends may take over its last words.
 const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Reads that may follow each other without a pause. So much is about what a shard takes in one turn.
+/// Reads that may follow each other without a pause: four chunks of the largest kind, 256 KiB, are what a shard takes in
+/// one turn.
 const READS_BETWEEN_PAUSES: u32 = 4;
 
 /// Bytes read and thrown away after the last words: a close with bytes unread would reset the connection, and the

@@ -112,7 +112,9 @@ async fn accept_all(acceptor: &Acceptor, switchboard: &Rc<Switchboard>) {
         match acceptor.accept().await {
             Ok((stream, peer)) => match switchboard.admit(peer) {
                 Some(client) => match Session::new(Rc::clone(&client), stream, switchboard) {
-                    Ok(session) => drop(switchboard.router.ear.spawn(session.run()).detach()),
+                    Ok(session) => {
+                        switchboard.router.ear.spawn(session.run()).detach();
+                    }
                     Err(error) => {
                         switchboard.dismiss(&client);
                         switchboard.note_lost(&error);

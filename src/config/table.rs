@@ -241,7 +241,7 @@ pub static SETTINGS: &[Setting] = &[
         group: Group::Cores,
         kind: Kind::Span { min_micros: 0, max_micros: SECOND / 10, zero: None },
         preset: Preset::Value("0us"),
-        description: "How long an idle shard looks for work before it sleeps: 2ms wakes in 5 µs instead of 30, at the price of a core that is always busy",
+        description: "How long an idle shard looks for work before it sleeps: 2ms answers sooner, at the price of a core that is always busy (PERFORMANCE.md)",
     },
     Setting {
         key: Key::ClientMessagesPerSecond,

@@ -3,6 +3,7 @@
 use super::agents::{self, Agents};
 use super::arguments::{Arguments, Command, Output, Run};
 use super::crew::{Alone, Crew};
+use super::interrupt::interruptible;
 use super::outcome::Outcome;
 use super::plot;
 use super::progress::{Progress, Quiet, fitting};
@@ -13,14 +14,10 @@ use super::summary::summary;
 use super::{budget, floor};
 use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
 use hdrhistogram::serialization::{V2Serializer, interval_log::IntervalLogWriterError};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Usage, or no connection.
@@ -57,16 +54,6 @@ fn load(scenario: &Scenario, arguments: &Run) -> Result<ExitCode, String> {
     let outcome = (scenario.conduct)(&plan, crew.as_ref()).map_err(|refusal| refusal.0)?;
     hand_over(&outcome, &arguments.output).map_err(|error| format!("the result cannot be written: {error}"))?;
     Ok(ExitCode::from(outcome.verdict.exit_code()))
-}
-
-/// The first Ctrl-C raises the flag, the second ends the program at once.
-fn interruptible() -> io::Result<Arc<AtomicBool>> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_shutdown(signal, 1, Arc::clone(&interrupted))?;
-        flag::register(signal, Arc::clone(&interrupted))?;
-    }
-    Ok(interrupted)
 }
 
 /// Prints and writes a result.

@@ -42,11 +42,6 @@ pub trait Dialect: Send + Sync {
         None
     }
 
-    /// Whether the answer to the upgrade says that the subscription is in place; otherwise [`Heard::Subscribed`] does.
-    fn is_subscribed_by_upgrade(&self) -> bool {
-        false
-    }
-
     /// Messages to send once the upgrade is answered: text or binary as [`Dialect::speaks_text`] says.
     fn greeting(&self, _topic: &str) -> Vec<Vec<u8>> {
         Vec::new()
@@ -57,16 +52,19 @@ pub trait Dialect: Send + Sync {
         true
     }
 
-    /// Whether every message is one event and nothing else: then events are found without asking.
+    /// Whether every message is one event and nothing else: then events are found without asking, and the answer to the
+    /// upgrade says that the subscription is in place. Otherwise [`Heard::Subscribed`] does.
     fn is_bare(&self) -> bool {
-        false
+        true
     }
 
     /// What stands at the front of `bytes` and how many bytes it takes; `None` until it is whole.
     ///
     /// `bytes` is what one text or binary message carried, after what the messages before left unfinished. It is called
     /// until nothing is left, once at least for each message. An event takes one byte at least.
-    fn hear<'a>(&self, bytes: &'a [u8]) -> Option<(Heard<'a>, usize)>;
+    fn hear<'a>(&self, bytes: &'a [u8]) -> Option<(Heard<'a>, usize)> {
+        Some((Heard::Event(bytes), bytes.len()))
+    }
 }
 
 /// What clients say to publish, on their WebSocket or on a plain connection that speaks the same protocol.

@@ -19,6 +19,7 @@
 //! | [`floor`] | the speed of light: the least a server could do on this kernel |
 //! | [`budget`] | the budget table and the curves, measured beside the floor |
 //! | [`progress`], [`summary`] | what people see meanwhile and at the end |
+//! | `interrupt` | how they end what takes long |
 //! | [`report`], [`record`], [`plot`] | the page with plots, recorded runs, and plots of those |
 //!
 //! Rules that hold for every figure:
@@ -50,6 +51,7 @@ pub mod floor;
 mod form;
 pub mod goal;
 mod handshake;
+mod interrupt;
 mod ledger;
 mod lobby;
 mod open_files;

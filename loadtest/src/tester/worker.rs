@@ -233,7 +233,7 @@ impl<'a> Worker<'a> {
         for message in self.orders.dialect.greeting(&topic_name(self.orders.run, topic)) {
             connection.send(opcode, &message);
         }
-        if self.orders.dialect.is_subscribed_by_upgrade() {
+        if self.orders.dialect.is_bare() {
             self.ear.subscribe(connection, tape);
         }
         connection.rest().unread = unread;

@@ -6,13 +6,12 @@ use super::subject::Running;
 use crate::tester::course::Course;
 use crate::tester::event_size::EventSize;
 use crate::tester::floor::cores;
+use crate::tester::interrupt::interruptible;
 use crate::tester::outcome::{Outcome, Verdict};
 use crate::tester::plan::{Plan, Publish, Source};
 use crate::tester::progress::Quiet;
 use crate::tester::run::{self, Surroundings};
 use crate::tester::template::Template;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -224,16 +223,6 @@ impl Rig {
             course: Course::default(),
         }
     }
-}
-
-/// The first Ctrl-C raises the flag, so that servers are ended too; the second ends the program at once.
-fn interruptible() -> io::Result<Arc<AtomicBool>> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_shutdown(signal, 1, Arc::clone(&interrupted))?;
-        flag::register(signal, Arc::clone(&interrupted))?;
-    }
-    Ok(interrupted)
 }
 
 fn find_server(chosen: Option<PathBuf>) -> io::Result<PathBuf> {

@@ -43,6 +43,10 @@ impl Dialect for Mqtt {
         false
     }
 
+    fn is_bare(&self) -> bool {
+        false
+    }
+
     fn hear<'a>(&self, bytes: &'a [u8]) -> Option<(Heard<'a>, usize)> {
         let &[first, ref rest @ ..] = bytes else { return None };
         let (length, digits) = match read_length(rest) {

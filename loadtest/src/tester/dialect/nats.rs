@@ -40,6 +40,10 @@ impl Dialect for Nats {
         false
     }
 
+    fn is_bare(&self) -> bool {
+        false
+    }
+
     fn hear<'a>(&self, bytes: &'a [u8]) -> Option<(Heard<'a>, usize)> {
         let Some(end) = bytes.iter().take(LINE_BYTES_MAX).position(|&byte| byte == b'\n') else {
             return (bytes.len() >= LINE_BYTES_MAX).then(|| (Heard::Broken("a line without an end".to_owned()), 0));

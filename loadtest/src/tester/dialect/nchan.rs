@@ -2,7 +2,7 @@
 //!
 //! The answer to the upgrade is sent once the subscriber stands in the channel's list, so nothing after it is missed.
 
-use super::{Destination, Dialect, Heard};
+use super::{Destination, Dialect};
 
 /// `ws://host/sub/alice`, with locations as in `loadtest/peers/nchan.conf`.
 pub(super) struct Nchan;
@@ -22,17 +22,5 @@ impl Dialect for Nchan {
 
     fn publish_at(&self) -> Destination<'static> {
         Destination::Http("http://127.0.0.1:8080/pub/{channel}")
-    }
-
-    fn is_subscribed_by_upgrade(&self) -> bool {
-        true
-    }
-
-    fn is_bare(&self) -> bool {
-        true
-    }
-
-    fn hear<'a>(&self, bytes: &'a [u8]) -> Option<(Heard<'a>, usize)> {
-        Some((Heard::Event(bytes), bytes.len()))
     }
 }

@@ -33,6 +33,10 @@ impl Dialect for SocketIo {
         Some(self)
     }
 
+    fn is_bare(&self) -> bool {
+        false
+    }
+
     fn hear<'a>(&self, bytes: &'a [u8]) -> Option<(Heard<'a>, usize)> {
         if let Some(event) = bytes.strip_prefix(HEAD).and_then(|rest| rest.strip_suffix(TAIL)) {
             return Some((Heard::Event(event), bytes.len()));

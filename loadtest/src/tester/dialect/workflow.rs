@@ -1,6 +1,6 @@
 //! Workflow frontends: the upgrade is the subscription, every message is an event (PROTOCOLS §1).
 
-use super::{Dialect, Heard};
+use super::Dialect;
 
 /// `ws://host/ws?username=alice`.
 pub(super) struct Workflow;
@@ -16,17 +16,5 @@ impl Dialect for Workflow {
 
     fn publish_to(&self) -> &'static str {
         "workflow:events:{user}"
-    }
-
-    fn is_subscribed_by_upgrade(&self) -> bool {
-        true
-    }
-
-    fn is_bare(&self) -> bool {
-        true
-    }
-
-    fn hear<'a>(&self, bytes: &'a [u8]) -> Option<(Heard<'a>, usize)> {
-        Some((Heard::Event(bytes), bytes.len()))
     }
 }

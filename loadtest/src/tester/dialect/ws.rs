@@ -1,6 +1,6 @@
 //! A server on Node's `ws` (`loadtest/peers/ws.mjs`): the upgrade is the subscription, every message is an event.
 
-use super::{Destination, Dialect, Heard, Publishing};
+use super::{Destination, Dialect, Publishing};
 
 /// `ws://host/?username=alice`; publishers at `/publish`.
 pub(super) struct Ws;
@@ -24,18 +24,6 @@ impl Dialect for Ws {
 
     fn publishing(&self) -> Option<&dyn Publishing> {
         Some(self)
-    }
-
-    fn is_subscribed_by_upgrade(&self) -> bool {
-        true
-    }
-
-    fn is_bare(&self) -> bool {
-        true
-    }
-
-    fn hear<'a>(&self, bytes: &'a [u8]) -> Option<(Heard<'a>, usize)> {
-        Some((Heard::Event(bytes), bytes.len()))
     }
 }
 

@@ -69,7 +69,7 @@ fn hear(dialect: &'static dyn Dialect, reads: &[Vec<u8>]) -> Scene {
     let mut connection = Connection::new(client, Expectation::from_the_first(0), 0);
     let mut ear = Ear::new(&board, dialect, 7, vec![Form::new(SIZE)]);
     let mut tape = board.tape(0);
-    if dialect.is_subscribed_by_upgrade() {
+    if dialect.is_bare() {
         ear.subscribe(&mut connection, &mut tape);
     }
     let taken = reads.iter().map(|bytes| ear.take(&mut connection, bytes, &mut tape)).collect();

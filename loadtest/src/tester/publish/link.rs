@@ -1,5 +1,6 @@
 //! One TCP connection of a publisher: what waits in both directions.
 
+use super::Publisher;
 use bytes::{Buf, BytesMut};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
@@ -129,6 +130,49 @@ pub(super) fn await_events(socket: &TcpStream, interest: PollFlags) -> io::Resul
         Ok(0) => Err(io::Error::new(ErrorKind::TimedOut, "no answer to the publisher's greeting")),
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// A publisher that speaks over a link, to a server that may say something too.
+pub(super) trait Linked: Send {
+    /// Queues one event on the link.
+    fn queue(&mut self, name: &str, event: &[u8]);
+
+    /// Takes in what the server said; whether it said that it is ready.
+    fn hear(&mut self) -> io::Result<bool>;
+
+    fn link(&self) -> &Link;
+
+    fn link_mut(&mut self) -> &mut Link;
+
+    /// Sends and reads without waiting; whether the server said that it is ready.
+    fn exchange(&mut self) -> io::Result<bool> {
+        let outcome = self.link_mut().turn();
+        // What the server said before it left tells more than that it left.
+        let is_ready = self.hear()?;
+        outcome.map(|()| is_ready)
+    }
+}
+
+impl<L: Linked> Publisher for L {
+    fn publish(&mut self, name: &str, event: &[u8]) {
+        self.queue(name, event);
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        self.exchange().map(drop)
+    }
+
+    fn unanswered(&self) -> usize {
+        self.link().unsent_events()
+    }
+
+    fn unsent_bytes(&self) -> usize {
+        self.link().unsent_bytes()
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.link().descriptor()
     }
 }
 

@@ -1,12 +1,10 @@
 //! Publishes in a family's own protocol without WebSocket around it: NATS, MQTT.
 
-use super::Publisher;
-use super::link::Link;
+use super::link::{Link, Linked};
 use crate::tester::dialect::{Dialect, Heard, Publishing};
 use bytes::Buf;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
 
 /// A connected publisher.
 pub(super) struct Tcp {
@@ -30,16 +28,20 @@ impl Tcp {
         }
         Ok(publisher)
     }
+}
 
-    /// Sends and reads without waiting; whether the server said that it is ready.
-    fn exchange(&mut self) -> io::Result<bool> {
-        let outcome = self.link.turn();
-        // What the server said before it left tells more than that it left.
-        let is_ready = self.hear()?;
-        outcome.map(|()| is_ready)
+/// Why there is no publisher for this family.
+pub(super) fn cannot_publish(dialect: &dyn Dialect) -> io::Error {
+    io::Error::new(ErrorKind::Unsupported, format!("clients of `{}` only listen", dialect.name()))
+}
+
+impl Linked for Tcp {
+    fn queue(&mut self, name: &str, event: &[u8]) {
+        self.message.clear();
+        self.publishing.publication(name, event, &mut self.message);
+        self.link.queue_event(&self.message);
     }
 
-    /// Takes in what the server said; whether it said that it is ready.
     fn hear(&mut self) -> io::Result<bool> {
         let mut is_ready = false;
         while let Some((heard, length)) = self.publishing.hear(&self.link.inbound) {
@@ -53,34 +55,13 @@ impl Tcp {
         }
         Ok(is_ready)
     }
-}
 
-/// Why there is no publisher for this family.
-pub(super) fn cannot_publish(dialect: &dyn Dialect) -> io::Error {
-    io::Error::new(ErrorKind::Unsupported, format!("clients of `{}` only listen", dialect.name()))
-}
-
-impl Publisher for Tcp {
-    fn publish(&mut self, name: &str, event: &[u8]) {
-        self.message.clear();
-        self.publishing.publication(name, event, &mut self.message);
-        self.link.queue_event(&self.message);
+    fn link(&self) -> &Link {
+        &self.link
     }
 
-    fn turn(&mut self) -> io::Result<()> {
-        self.exchange().map(drop)
-    }
-
-    fn unanswered(&self) -> usize {
-        self.link.unsent_events()
-    }
-
-    fn unsent_bytes(&self) -> usize {
-        self.link.unsent_bytes()
-    }
-
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.link.descriptor()
+    fn link_mut(&mut self) -> &mut Link {
+        &mut self.link
     }
 }
 
@@ -89,6 +70,7 @@ mod tests {
     use super::*;
     use crate::eventually;
     use crate::tester::dialect::TABLE;
+    use crate::tester::publish::Publisher;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::thread;

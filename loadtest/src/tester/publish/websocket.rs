@@ -1,7 +1,6 @@
 //! Publishes as a WebSocket client of the family does.
 
-use super::Publisher;
-use super::link::{Link, await_events};
+use super::link::{Link, Linked, await_events};
 use super::tcp::cannot_publish;
 use crate::client_frame::{ClientFrame, Opcode};
 use crate::server_frame::ServerFrame;
@@ -13,7 +12,6 @@ use crate::tester::target::Target;
 use bytes::Buf;
 use rustix::event::PollFlags;
 use std::io::{self, ErrorKind};
-use std::os::fd::BorrowedFd;
 
 /// A connected publisher.
 pub(super) struct WebSocket {
@@ -38,7 +36,7 @@ impl WebSocket {
         if !introduction.is_empty() {
             publisher.link.queue(&publisher.frame(&introduction));
         }
-        while !publisher.exchange()? && !dialect.is_subscribed_by_upgrade() {
+        while !publisher.exchange()? && !dialect.is_bare() {
             publisher.link.wait()?;
         }
         Ok(publisher)
@@ -47,36 +45,6 @@ impl WebSocket {
     fn frame(&self, message: &[u8]) -> Vec<u8> {
         let opcode = if self.publishing.speaks_text() { Opcode::TEXT } else { Opcode::BINARY };
         ClientFrame::new(opcode, message).bytes()
-    }
-
-    /// Sends and reads without waiting; whether the server said that it is ready.
-    fn exchange(&mut self) -> io::Result<bool> {
-        let outcome = self.link.turn();
-        // What the server said before it left tells more than that it left.
-        let is_ready = self.hear()?;
-        outcome.map(|()| is_ready)
-    }
-
-    /// Takes in what the server said; whether it said that it is ready.
-    fn hear(&mut self) -> io::Result<bool> {
-        let mut is_ready = false;
-        while let Some(frame) = ServerFrame::parse(&self.link.inbound)? {
-            let (opcode, length, payload) = (frame.opcode, frame.length, frame.payload.to_vec());
-            let is_whole = frame.is_final;
-            self.link.inbound.advance(length);
-            match opcode {
-                Opcode::PING => self.link.queue(&ClientFrame::new(Opcode::PONG, payload).bytes()),
-                Opcode::CLOSE => {
-                    return Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the publisher"));
-                }
-                Opcode::PONG => {}
-                _ => {
-                    self.carry.extend_from_slice(&payload);
-                    is_ready |= is_whole && self.understand()?;
-                }
-            }
-        }
-        Ok(is_ready)
     }
 
     /// Takes in what whole messages carried; whether it said that the server is ready.
@@ -110,28 +78,41 @@ fn upgrade(target: &Target, subprotocol: Option<&'static str>) -> io::Result<Lin
     }
 }
 
-impl Publisher for WebSocket {
-    fn publish(&mut self, name: &str, event: &[u8]) {
+impl Linked for WebSocket {
+    fn queue(&mut self, name: &str, event: &[u8]) {
         self.message.clear();
         self.publishing.publication(name, event, &mut self.message);
         let frame = self.frame(&self.message);
         self.link.queue_event(&frame);
     }
 
-    fn turn(&mut self) -> io::Result<()> {
-        self.exchange().map(drop)
+    fn hear(&mut self) -> io::Result<bool> {
+        let mut is_ready = false;
+        while let Some(frame) = ServerFrame::parse(&self.link.inbound)? {
+            let (opcode, length, payload) = (frame.opcode, frame.length, frame.payload.to_vec());
+            let is_whole = frame.is_final;
+            self.link.inbound.advance(length);
+            match opcode {
+                Opcode::PING => self.link.queue(&ClientFrame::new(Opcode::PONG, payload).bytes()),
+                Opcode::CLOSE => {
+                    return Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the publisher"));
+                }
+                Opcode::PONG => {}
+                _ => {
+                    self.carry.extend_from_slice(&payload);
+                    is_ready |= is_whole && self.understand()?;
+                }
+            }
+        }
+        Ok(is_ready)
     }
 
-    fn unanswered(&self) -> usize {
-        self.link.unsent_events()
+    fn link(&self) -> &Link {
+        &self.link
     }
 
-    fn unsent_bytes(&self) -> usize {
-        self.link.unsent_bytes()
-    }
-
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.link.descriptor()
+    fn link_mut(&mut self) -> &mut Link {
+        &mut self.link
     }
 }
 
@@ -140,6 +121,7 @@ mod tests {
     use super::*;
     use crate::eventually;
     use crate::tester::dialect::TABLE;
+    use crate::tester::publish::Publisher;
     use crate::tester::template::Template;
     use std::net::{TcpListener, TcpStream};
     use std::thread;
