@@ -10,12 +10,16 @@
 //! call for all there is to wait for. The executor's own way through its rings took
 //! thirteen calls for each read of a broker's; this takes 4.5 (PERFORMANCE.md).
 
+mod doorbell;
 mod task;
 mod timer;
 mod watched;
+mod wheel;
 
+pub use self::doorbell::Doorbell;
 pub use self::timer::Sleep;
 pub use self::watched::Watched;
+pub use self::wheel::{TICK, Tick, Wheel};
 
 use self::timer::Timers;
 use self::watched::{WATCHED_BIT, Watchers};
@@ -27,7 +31,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Descriptors heard per look: the rest is as ready at the next turn, and messages come first.
 const EVENTS_PER_LOOK_MAX: usize = 256;
@@ -107,6 +111,12 @@ impl Ear {
             spin,
             quiet_since: Cell::new(None),
         })))
+    }
+
+    /// Milliseconds since 1970: for stamps that people and other programs read, never for measuring time.
+    pub fn wall_clock_ms(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Watches a socket of the node's own, whose events come back under `token`. The second highest bit is not free.

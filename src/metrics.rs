@@ -3,10 +3,10 @@
 //! Each counter has one writer, its node; any node may read. A step is a load, an addition and a store: no locked
 //! instruction on the hot path. Histograms are recorded without sharing and copied out once a second.
 
-use crate::engine::close::CloseCode;
+use crate::wire::close::CloseCode;
 use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 /// A number with one writer and any number of readers.
@@ -47,11 +47,22 @@ pub enum Drop {
     SlowConsumer,
     /// The connection ended while frames were waiting.
     ConnectionClosed,
+    /// The payload is not JSON, in a family whose messages are.
+    NotJson,
+    /// The payload says that it is an envelope of this server's instances and is none.
+    BadEnvelope,
 }
 
 impl Drop {
     /// Every reason, in the order of its counters.
-    pub const ALL: [Self; 4] = [Self::NotUtf8, Self::EventTooBig, Self::SlowConsumer, Self::ConnectionClosed];
+    pub const ALL: [Self; 6] = [
+        Self::NotUtf8,
+        Self::EventTooBig,
+        Self::SlowConsumer,
+        Self::ConnectionClosed,
+        Self::NotJson,
+        Self::BadEnvelope,
+    ];
 
     /// The label in statistics.
     pub const fn label(self) -> &'static str {
@@ -60,6 +71,8 @@ impl Drop {
             Self::EventTooBig => "event_too_big",
             Self::SlowConsumer => "slow_consumer",
             Self::ConnectionClosed => "connection_closed",
+            Self::NotJson => "not_json",
+            Self::BadEnvelope => "bad_envelope",
         }
     }
 }
@@ -85,17 +98,28 @@ pub struct NodeMetrics {
     pub kernel_sends: Counter,
     /// Connections whose socket refuses bytes now.
     pub late: Counter,
-    /// Messages from clients.
+    /// Messages from clients that were taken.
     pub client_messages: Counter,
-    /// Frames made from messages: once per message, encoding and shard.
-    pub encodes: Counter,
+    /// Messages from clients that were refused because they came too fast.
+    pub client_messages_refused: Counter,
     /// HTTP requests answered, upgrades included.
     pub http_requests: Counter,
     /// HTTP connections closed for want of a whole request in time.
     pub http_timeouts: Counter,
     dropped: [Counter; Drop::ALL.len()],
     closed: [Counter; CloseCode::ALL.len()],
+    encodes: [Named; ENCODINGS_MAX],
     turn_us: Mutex<Histogram<u64>>,
+}
+
+/// Encodings that are counted apart: there are fewer families of clients.
+const ENCODINGS_MAX: usize = 8;
+
+/// A counter that gets its name when it is first needed.
+#[derive(Debug, Default)]
+struct Named {
+    name: OnceLock<&'static str>,
+    counter: Counter,
 }
 
 impl Default for NodeMetrics {
@@ -111,11 +135,12 @@ impl Default for NodeMetrics {
             kernel_sends: Counter::default(),
             late: Counter::default(),
             client_messages: Counter::default(),
-            encodes: Counter::default(),
+            client_messages_refused: Counter::default(),
             http_requests: Counter::default(),
             http_timeouts: Counter::default(),
             dropped: Default::default(),
             closed: Default::default(),
+            encodes: Default::default(),
             turn_us: Mutex::new(turn_histogram()),
         }
     }
@@ -135,6 +160,17 @@ impl NodeMetrics {
     /// The counter of a close code.
     pub fn closed(&self, code: CloseCode) -> &Counter {
         &self.closed[code.index()]
+    }
+
+    /// The counter of frames made from messages in the encoding of this name: one per message, encoding and shard.
+    pub fn encodes(&self, name: &'static str) -> &Counter {
+        let is_it = |named: &&Named| std::ptr::eq(*named.name.get_or_init(|| name), name);
+        &self.encodes.iter().find(is_it).expect("there are fewer encodings").counter
+    }
+
+    /// The encodings that were used so far, and how often.
+    pub fn encodings(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.encodes.iter().map_while(|named| Some((*named.name.get()?, named.counter.get())))
     }
 
     /// Adds a node's own record of turn lengths to what readers see, and empties it. Called once a second.

@@ -6,8 +6,8 @@
 
 mod heap;
 
-use fanout::ear::{self, Ear};
-use fanout::engine::mesh::{self, Delivery, Doorbell, MeshNode, NodeId};
+use fanout::ear::{self, Doorbell, Ear};
+use fanout::engine::mesh::{self, Delivery, MeshNode, NodeId};
 use glommio::Placement;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};

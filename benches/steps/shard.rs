@@ -2,8 +2,8 @@
 
 use super::crowd::{Crowd, PING_INTERVAL};
 use super::{CLIENTS, PAYLOAD_BYTES, Step, WARM_UP_TURNS};
+use fanout::ear::{TICK, Tick};
 use fanout::engine::message::Message;
-use fanout::engine::timers::{TICK, Tick};
 use std::time::Duration;
 
 /// A crowd that has had its first turns, and the messages of its next one.

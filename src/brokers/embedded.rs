@@ -97,7 +97,7 @@ impl Broker for Embedded {
 
 /// Publishes what clients of this instance want published, until there is no more.
 async fn publish_all(switchboard: Rc<Switchboard>, publications: Publications) {
-    while let Some(publication) = publications.recv().await {
+    while let Some(publication) = publications.next().await {
         let (channel, payload) = (publication.topic.name(), &publication.payload);
         let event = seal::apart(payload, switchboard.event_bytes_max);
         let outcome = switchboard.publish(Bytes::copy_from_slice(channel), payload, event);

@@ -49,7 +49,7 @@ impl Losses {
         let (seldom, cause) = match reason {
             Drop::NotUtf8 => (&self.not_utf8, "it is not valid UTF-8, so it cannot be a text frame"),
             Drop::EventTooBig => (&self.too_big, "it is larger than the largest event allowed"),
-            Drop::SlowConsumer | Drop::ConnectionClosed => return,
+            _ => return,
         };
         if let Some(unmentioned) = seldom.pass(Instant::now()) {
             let channel = channel.escape_ascii();

@@ -2,7 +2,9 @@
 
 use crate::ear::{self, Ear};
 use crate::engine::broker::Broker;
-use crate::engine::mesh::{self, Control, Delivery, Interest, MeshNode, NodeId, Publication, PublishError, Ticket};
+use crate::engine::mesh::{
+    self, Asker, Control, Delivery, Interest, MeshNode, NodeId, Publication, PublishError, Ticket,
+};
 use crate::engine::protocol::Notice;
 use crate::engine::router::Router;
 use crate::engine::topic::{Topic, TopicHasher, TopicKey};
@@ -88,7 +90,7 @@ impl Stage {
     }
 
     pub(super) fn publish(&mut self, name: &str, payload: &str, request: u64) {
-        let ticket = Some(Ticket { node: self.shard.id(), request });
+        let ticket = Some(Ticket { node: self.shard.id(), asker: Asker::Request(request) });
         let payload = Bytes::copy_from_slice(payload.as_bytes());
         let publication = Publication { topic: Self::topic(name), payload, ticket };
         self.shard.send(NodeId::broker(1), Control::Publish(publication));
@@ -100,7 +102,9 @@ impl Stage {
             stage.receive();
             let place = stage.controls.iter().position(|control| matches!(control, Control::Published { .. }))?;
             match stage.controls.remove(place)? {
-                Control::Published { ticket, outcome } => Some((ticket.request, outcome)),
+                Control::Published { ticket: Ticket { asker: Asker::Request(request), .. }, outcome } => {
+                    Some((request, outcome))
+                }
                 _ => unreachable!("just found"),
             }
         })

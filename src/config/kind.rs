@@ -49,6 +49,8 @@ pub enum Kind {
     Token,
     /// What channel names begin with.
     Prefix,
+    /// Patterns of channels.
+    Patterns,
     /// Cores.
     Cores,
     /// One core, or a rule.
@@ -84,7 +86,7 @@ impl Kind {
             Self::Token => "TOKEN",
             Self::Prefix => "TEXT",
             Self::Core => "CORE",
-            Self::Cores | Self::Origins => "LIST",
+            Self::Cores | Self::Origins | Self::Patterns => "LIST",
             Self::Path => "PATH",
             Self::Filter => "FILTER",
             Self::Switch => "",
@@ -120,6 +122,7 @@ impl fmt::Display for Kind {
             Self::Password => f.write_str("any text, empty for none"),
             Self::Token => f.write_str("16 to 512 printable ASCII characters without spaces"),
             Self::Prefix => f.write_str("1 to 255 bytes without control characters and without * ? [ ] \\"),
+            Self::Patterns => f.write_str("a comma list of patterns with * ? [abc] and \\x as Redis understands them"),
             Self::Cores => f.write_str("core numbers such as 0,2-3, each once"),
             Self::Core => f.write_str("auto, none or a core number"),
             Self::Origins => f.write_str("* or a comma list of scheme://host[:port]"),

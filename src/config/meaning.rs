@@ -11,15 +11,18 @@ use super::redis::{RedisAddress, is_host};
 use super::secret::Secret;
 use super::span::Span;
 use super::table::Key;
-use super::{BrokerChoice, Config, Heartbeat, Limits};
+use super::{BrokerChoice, Config, Flux, Heartbeat, Limits};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Longest echo path; request heads stop at 16 KiB anyway.
+/// The port of the flux family's own deployments.
+const FLUX_PORT: u16 = 3004;
+
+/// Longest path; request heads stop at 16 KiB anyway.
 const PATH_BYTES_MAX: usize = 255;
 
-/// The server's own paths: an echo path may be none of them and lie under none of them.
+/// The server's own paths: another path may be none of them and lie under none of them.
 const OWN_PATHS: [&str; 7] = ["/ws", "/health", "/live", "/ready", "/metrics", "/admin", "/publish"];
 
 /// A token shorter than this can be guessed over a network in a lifetime; longer than the other does not fit a head.
@@ -41,6 +44,8 @@ pub(super) fn config(arguments: &Arguments, host: &Host) -> Result<Config, Refus
             "--listen (LISTEN) and --broker-listen (BROKER_LISTEN) are both {listen}; give them two ports"
         )));
     }
+    let (workflow_prefix, flux) = (arguments.required(Key::WorkflowPrefix, prefix)?, flux(arguments)?);
+    check_prefixes(&workflow_prefix, &flux.channel_prefix)?;
     let seating = seating(arguments, host)?;
     Ok(Config {
         limits: limits(arguments, host, &seating)?,
@@ -50,8 +55,9 @@ pub(super) fn config(arguments: &Arguments, host: &Host) -> Result<Config, Refus
         broker_core: seating.broker,
         redis: redis(arguments)?,
         broker_listen,
-        workflow_prefix: arguments.required(Key::WorkflowPrefix, prefix)?,
-        echo_path: arguments.optional(Key::EchoPath, echo_path)?,
+        workflow_prefix,
+        echo_path: arguments.optional(Key::EchoPath, |text| path(text, &[&flux.base_path]))?,
+        flux,
         heartbeat: Heartbeat {
             ping_interval: Some(span(arguments, Key::PingInterval)?).filter(|interval| !interval.is_zero()),
             pong_timeout: span(arguments, Key::PongTimeout)?,
@@ -61,6 +67,7 @@ pub(super) fn config(arguments: &Arguments, host: &Host) -> Result<Config, Refus
             Origins::parse(text).map_err(|invalid| Unfit::Because(invalid.to_string()))
         })?,
         admin_token: arguments.optional(Key::AdminToken, token)?,
+        spread_above: size(arguments, Key::SpreadAbove)?,
         spin_before_park: span(arguments, Key::SpinBeforePark)?,
         log: Log {
             filter: arguments.required(Key::LogLevel, |text| fit(text, is_filter))?,
@@ -75,11 +82,43 @@ pub(super) fn config(arguments: &Arguments, host: &Host) -> Result<Config, Refus
 
 fn listen(arguments: &Arguments) -> Result<SocketAddr, Refusal> {
     let mut listen = arguments.required(Key::Listen, address)?;
+    let profile_port = arguments.required(Key::Profile, |text| match text {
+        "workflow" => Ok(None),
+        "flux" => Ok(Some(FLUX_PORT)),
+        _ => Err(Unfit::Shape),
+    })?;
     let port: Option<u16> = optional_number(arguments, Key::Port)?;
-    if let Some(port) = port.filter(|_| !arguments.is_set(Key::Listen)) {
+    if let Some(port) = port.or(profile_port).filter(|_| !arguments.is_set(Key::Listen)) {
         listen.set_port(port);
     }
     Ok(listen)
+}
+
+fn flux(arguments: &Arguments) -> Result<Flux, Refusal> {
+    Ok(Flux {
+        base_path: arguments.required(Key::FluxBasePath, |text| path(text, &[]))?,
+        channel_prefix: arguments.required(Key::ChannelPrefix, prefix)?,
+        broadcast_is_open: arguments.required(Key::FluxBroadcast, |text| match text {
+            "allow" => Ok(true),
+            "deny" => Ok(false),
+            _ => Err(Unfit::Shape),
+        })?,
+        channels: arguments.required(Key::FluxChannels, |text| {
+            let patterns: Vec<String> = text.split(',').map(|pattern| pattern.trim().to_owned()).collect();
+            patterns.iter().all(|pattern| is_name(pattern)).then_some(patterns).ok_or(Unfit::Shape)
+        })?,
+    })
+}
+
+/// Names of one family must not begin as those of another: a channel would belong to both, under two names.
+fn check_prefixes(workflow: &str, flux: &str) -> Result<(), Refusal> {
+    let flux = format!("{flux}:");
+    if workflow != flux && (workflow.starts_with(&flux) || flux.starts_with(workflow)) {
+        return Err(Refusal(format!(
+            "--workflow-prefix (WORKFLOW_PREFIX) {workflow} and the flux channels' {flux} begin alike; change one of them"
+        )));
+    }
+    Ok(())
 }
 
 fn broker(arguments: &Arguments) -> Result<BrokerChoice, Refusal> {
@@ -159,6 +198,7 @@ fn limits(arguments: &Arguments, host: &Host, seating: &Seating) -> Result<Limit
     let connections_max = optional_number(arguments, Key::MaxConnections)?;
     Ok(Limits {
         connections_max: connections_max.unwrap_or(usize::try_from(derived).unwrap_or(usize::MAX)),
+        topics_per_connection_max: size(arguments, Key::MaxChannels)?,
         client_messages_per_second: number(arguments, Key::ClientMessagesPerSecond)?,
         client_message_bytes_max: size(arguments, Key::MaxClientFrame)?,
         outbound_bytes_max: size(arguments, Key::OutboundMax)?,
@@ -177,13 +217,18 @@ fn prefix(text: &str) -> Result<String, Unfit> {
     })
 }
 
-fn echo_path(text: &str) -> Result<String, Unfit> {
+/// A path that nobody else serves.
+fn path(text: &str, taken: &[&str]) -> Result<String, Unfit> {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~');
-    if !text.starts_with('/') || !(2..=PATH_BYTES_MAX).contains(&text.len()) || !text.bytes().all(letter) {
+    if !text.starts_with('/')
+        || text.ends_with('/')
+        || !(2..=PATH_BYTES_MAX).contains(&text.len())
+        || !text.bytes().all(letter)
+    {
         return Err(Unfit::Shape);
     }
     let lies_in = |own: &str| text.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    match OWN_PATHS.into_iter().find(|own| lies_in(own)) {
+    match OWN_PATHS.iter().chain(taken).find(|own| lies_in(own)) {
         Some(own) => Err(Unfit::Because(format!("{own} is taken"))),
         None => Ok(text.to_owned()),
     }

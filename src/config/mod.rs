@@ -58,6 +58,8 @@ pub struct Config {
     pub broker_listen: SocketAddr,
     /// What stands before the username in channel names: 1 to 255 bytes, no glob characters.
     pub workflow_prefix: String,
+    /// The flux family's channels.
+    pub flux: Flux,
     /// Where messages are sent back; `None` is nowhere.
     pub echo_path: Option<String>,
     /// What is too much.
@@ -70,6 +72,8 @@ pub struct Config {
     pub allowed_origins: Origins,
     /// Opens the private door; `None` leaves it to direct local requests.
     pub admin_token: Option<Secret>,
+    /// Connections of one username on its shard above which further ones are spread; 0 is never.
+    pub spread_above: usize,
     /// How long an idle shard looks for work before it sleeps; zero is not at all.
     pub spin_before_park: Duration,
     /// What is logged, and how.
@@ -99,11 +103,26 @@ pub enum BrokerChoice {
     Embedded,
 }
 
+/// The flux family's channels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flux {
+    /// What its paths begin with; no slash at the end.
+    pub base_path: String,
+    /// What stands, with a colon behind it, before a channel's name at the broker.
+    pub channel_prefix: String,
+    /// Whether clients may broadcast.
+    pub broadcast_is_open: bool,
+    /// Patterns of the channels clients may name; at least one.
+    pub channels: Vec<String>,
+}
+
 /// What is too much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at a time, of all shards together.
     pub connections_max: usize,
+    /// Topics one connection may follow.
+    pub topics_per_connection_max: usize,
     /// Messages a client may send per second; 0 is any number.
     pub client_messages_per_second: u32,
     /// Longest frame and longest fragmented message of a client, bytes of payload.

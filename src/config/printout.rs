@@ -50,6 +50,9 @@ fn origin(setting: &Setting, arguments: &Arguments) -> String {
         (None, Key::Listen) if arguments.is_set(Key::Port) && !arguments.is_set(Key::Listen) => {
             format!("default, with the port of {}", arguments.source(Key::Port))
         }
+        (None, Key::Listen) if arguments.is_set(Key::Profile) && !arguments.is_set(Key::Listen) => {
+            format!("default of {}", arguments.source(Key::Profile))
+        }
         (None, Key::Broker) if arguments.source(Key::Broker) == Source::Default => {
             let embedded =
                 Some(Key::BrokerListen).filter(|key| arguments.is_set(*key)).map(|key| arguments.source(key));
@@ -66,6 +69,7 @@ fn value(key: Key, arguments: &Arguments, config: &Config) -> String {
     let bytes = |size: usize| ByteSize(size as u64).to_string();
     let span = |duration: Duration| Span(duration).to_string();
     match key {
+        Key::Profile => arguments.required(Key::Profile, |text| Ok(text.to_owned())).unwrap_or_default(),
         Key::Listen => config.listen.to_string(),
         Key::Port => config.listen.port().to_string(),
         Key::Broker => match config.broker {
@@ -86,6 +90,10 @@ fn value(key: Key, arguments: &Arguments, config: &Config) -> String {
         Key::RedisPassword => hidden(&redis.password),
         Key::BrokerListen => config.broker_listen.to_string(),
         Key::WorkflowPrefix => config.workflow_prefix.clone(),
+        Key::ChannelPrefix => config.flux.channel_prefix.clone(),
+        Key::FluxBasePath => config.flux.base_path.clone(),
+        Key::FluxBroadcast => if config.flux.broadcast_is_open { "allow" } else { "deny" }.to_owned(),
+        Key::FluxChannels => config.flux.channels.join(","),
         Key::Shards => config.cores.len().to_string(),
         Key::Cores => {
             let mut cores: Vec<usize> = config.cores.iter().copied().chain(config.broker_core).collect();
@@ -94,22 +102,21 @@ fn value(key: Key, arguments: &Arguments, config: &Config) -> String {
             Ranges(&cores).to_string()
         }
         Key::BrokerCore => config.broker_core.map_or("none".to_owned(), |core| core.to_string()),
+        Key::SpreadAbove => config.spread_above.to_string(),
         Key::SpinBeforePark => span(config.spin_before_park),
         Key::ClientMessagesPerSecond => limits.client_messages_per_second.to_string(),
         Key::MaxClientFrame => bytes(limits.client_message_bytes_max),
         Key::OutboundMax => bytes(limits.outbound_bytes_max),
         Key::MaxEvent => bytes(limits.event_bytes_max),
         Key::MaxConnections => limits.connections_max.to_string(),
+        Key::MaxChannels => limits.topics_per_connection_max.to_string(),
         Key::PingInterval => span(heartbeat.ping_interval.unwrap_or(Duration::ZERO)),
         Key::PongTimeout => span(heartbeat.pong_timeout),
         Key::DrainWindow => span(config.drain_window),
         Key::AllowedOrigins => config.allowed_origins.to_string(),
         Key::AdminToken => hidden(&config.admin_token),
         Key::LogLevel => log.filter.clone(),
-        Key::LogFormat => match log.format {
-            LogFormat::Text => "text".to_owned(),
-            LogFormat::Json => "json".to_owned(),
-        },
+        Key::LogFormat => if log.format == LogFormat::Json { "json" } else { "text" }.to_owned(),
         Key::EchoPath => config.echo_path.clone().unwrap_or_else(|| "off".to_owned()),
         Key::PrintConfig => String::new(),
     }

@@ -26,6 +26,7 @@ pub struct Setting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the table describes them")]
 pub enum Key {
+    Profile,
     Listen,
     Port,
     Broker,
@@ -36,15 +37,21 @@ pub enum Key {
     RedisPassword,
     BrokerListen,
     WorkflowPrefix,
+    ChannelPrefix,
+    FluxBasePath,
+    FluxBroadcast,
+    FluxChannels,
     Shards,
     Cores,
     BrokerCore,
+    SpreadAbove,
     SpinBeforePark,
     ClientMessagesPerSecond,
     MaxClientFrame,
     OutboundMax,
     MaxEvent,
     MaxConnections,
+    MaxChannels,
     PingInterval,
     PongTimeout,
     DrainWindow,
@@ -69,6 +76,7 @@ impl Key {
 pub enum Group {
     Address,
     Broker,
+    Flux,
     Cores,
     Limits,
     Time,
@@ -83,6 +91,7 @@ impl Group {
         match self {
             Self::Address => "Address",
             Self::Broker => "Broker",
+            Self::Flux => "Flux channels",
             Self::Cores => "Cores",
             Self::Limits => "Limits",
             Self::Time => "Time",
@@ -117,6 +126,15 @@ const MIB: u64 = 1 << 20;
 
 /// Every setting, in the order of [`Key`] and of the help.
 pub static SETTINGS: &[Setting] = &[
+    Setting {
+        key: Key::Profile,
+        flag: Some("profile"),
+        environment: Some("PROFILE"),
+        group: Group::Address,
+        kind: Kind::Choice(&["workflow", "flux"]),
+        preset: Preset::Value("workflow"),
+        description: "Whose defaults hold: with flux the default port is 3004. Every family is served in either",
+    },
     Setting {
         key: Key::Listen,
         flag: Some("listen"),
@@ -208,6 +226,42 @@ pub static SETTINGS: &[Setting] = &[
         description: "What stands before the username in the names of workflow channels",
     },
     Setting {
+        key: Key::ChannelPrefix,
+        flag: Some("channel-prefix"),
+        environment: Some("CHANNEL_PREFIX"),
+        group: Group::Flux,
+        kind: Kind::Prefix,
+        preset: Preset::Value("flux"),
+        description: "What stands, with a colon behind it, before the channel in the names of the broker's channels",
+    },
+    Setting {
+        key: Key::FluxBasePath,
+        flag: Some("flux-base-path"),
+        environment: Some("FLUX_BASE_PATH"),
+        group: Group::Flux,
+        kind: Kind::Path,
+        preset: Preset::Value("/flux"),
+        description: "What stands before /ws, /health, /ready and /live of the flux family",
+    },
+    Setting {
+        key: Key::FluxBroadcast,
+        flag: Some("flux-broadcast"),
+        environment: Some("FLUX_BROADCAST"),
+        group: Group::Flux,
+        kind: Kind::Choice(&["allow", "deny"]),
+        preset: Preset::Value("allow"),
+        description: "Whether clients may broadcast; deny leaves that to publishers at the broker. Nobody is asked who he is: deny it where strangers connect",
+    },
+    Setting {
+        key: Key::FluxChannels,
+        flag: Some("flux-channels"),
+        environment: Some("FLUX_CHANNELS"),
+        group: Group::Flux,
+        kind: Kind::Patterns,
+        preset: Preset::Value("*"),
+        description: "Which channels clients may subscribe and broadcast to",
+    },
+    Setting {
         key: Key::Shards,
         flag: Some("shards"),
         environment: Some("SHARDS"),
@@ -235,6 +289,15 @@ pub static SETTINGS: &[Setting] = &[
         description: "The broker's own core. none: beside the first shard. auto: the last core where there are four or more and the shards leave one, else beside the first shard",
     },
     Setting {
+        key: Key::SpreadAbove,
+        flag: Some("spread-above"),
+        environment: Some("SPREAD_ABOVE"),
+        group: Group::Cores,
+        kind: Kind::Number { min: 1, max: 1 << 24, zero: Some("never") },
+        preset: Preset::Value("512"),
+        description: "Connections of one username on its shard above which further ones go to all shards in turn: an event for so many keeps a core busy for half a millisecond",
+    },
+    Setting {
         key: Key::SpinBeforePark,
         flag: Some("spin-before-park"),
         environment: Some("SPIN_BEFORE_PARK"),
@@ -250,7 +313,7 @@ pub static SETTINGS: &[Setting] = &[
         group: Group::Limits,
         kind: Kind::Number { min: 1, max: 1_000_000, zero: Some("no limit") },
         preset: Preset::Value("100"),
-        description: "Messages a client may send per second; above it the connection is closed with 1008. Listeners need none, a person at a keyboard a few",
+        description: "Messages a client may send per second; above it, after a burst of two seconds' worth, workflow clients are closed with 1008; flux clients are warned for another burst first. Listeners need none, a person at a keyboard a few",
     },
     Setting {
         key: Key::MaxClientFrame,
@@ -289,6 +352,15 @@ pub static SETTINGS: &[Setting] = &[
             "the open-file limit (ulimit -n) less 64 and less 16 for each shard and the broker, at most 1048576",
         ),
         description: "Connections at a time, of all shards together; above it clients are turned away",
+    },
+    Setting {
+        key: Key::MaxChannels,
+        flag: Some("max-channels"),
+        environment: Some("MAX_CHANNELS"),
+        group: Group::Limits,
+        kind: Kind::Number { min: 1, max: 65_536, zero: None },
+        preset: Preset::Value("128"),
+        description: "Channels one connection may follow: a page shows a few; each costs about 30 bytes, and its share of the channel",
     },
     Setting {
         key: Key::PingInterval,

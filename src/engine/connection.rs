@@ -3,8 +3,8 @@
 use super::heartbeat::Heartbeat;
 use super::outbound::Outbound;
 use super::protocol::Protocol;
-use super::timers::Tick;
 use super::topic::TopicKey;
+use crate::ear::Tick;
 use crate::wire::ws::Decoder;
 use smallvec::SmallVec;
 use std::io;
@@ -61,7 +61,7 @@ pub(super) struct Connection<S> {
     pub(super) protocol: Box<dyn Protocol>,
     pub(super) decoder: Decoder,
     pub(super) outbound: Outbound,
-    pub(super) topics: SmallVec<[TopicKey; 2]>,
+    pub(super) topics: SmallVec<[Subscription; 1]>,
     pub(super) heartbeat: Heartbeat,
     pub(super) allowance: Allowance,
     pub(super) phase: Phase,
@@ -72,6 +72,14 @@ impl<S> Connection<S> {
         let (decoder, outbound, topics) = Default::default();
         Self { socket, protocol, decoder, outbound, topics, heartbeat, allowance, phase: Phase::Open }
     }
+}
+
+/// A connection's interest in one topic.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subscription {
+    pub(super) key: TopicKey,
+    /// How often the client is to be told that the subscription is in place, once the broker knows of it. 0 where it is.
+    pub(super) owed: u32,
 }
 
 /// How far a connection has come. The phases follow each other in this order; any may be the last.
@@ -98,8 +106,20 @@ pub(super) enum Phase {
 /// Counted in tenths of a message, because a tick is a tenth of a second.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowance {
-    tenths: u32,
+    /// Below zero for a client that goes on although it was refused.
+    tenths: i32,
     at: Tick,
+}
+
+/// What an allowance says to one more message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is within the rate.
+    Allowed,
+    /// It is above the rate.
+    TooFast,
+    /// So is everything that a whole burst would have been.
+    Incorrigible,
 }
 
 /// A full bucket holds what may be sent within this many seconds: a burst after a pause is not an attack.
@@ -110,18 +130,22 @@ impl Allowance {
         Self { tenths: Self::full(messages_per_second), at: now }
     }
 
-    /// Takes one message's worth, if there is that much.
-    pub(super) fn spend(&mut self, now: Tick, messages_per_second: u32) -> bool {
+    /// Takes one message's worth. The bucket may be overdrawn by as much as it holds.
+    pub(super) fn spend(&mut self, now: Tick, messages_per_second: u32) -> Verdict {
+        let full = Self::full(messages_per_second);
         let earned = messages_per_second.saturating_mul(now.ticks_since(self.at));
-        self.tenths = self.tenths.saturating_add(earned).min(Self::full(messages_per_second));
+        self.tenths = self.tenths.saturating_add_unsigned(earned).min(full);
         self.at = now;
-        let spent = self.tenths.checked_sub(10);
-        self.tenths = spent.unwrap_or(self.tenths);
-        spent.is_some()
+        if self.tenths - 10 < -full {
+            return Verdict::Incorrigible;
+        }
+        self.tenths -= 10;
+        if self.tenths < 0 { Verdict::TooFast } else { Verdict::Allowed }
     }
 
-    fn full(messages_per_second: u32) -> u32 {
-        messages_per_second.saturating_mul(10 * BURST_SECONDS)
+    fn full(messages_per_second: u32) -> i32 {
+        // The configuration allows a million messages a second: far from the end of the numbers.
+        i32::try_from(messages_per_second.saturating_mul(10 * BURST_SECONDS)).unwrap_or(i32::MAX)
     }
 }
 
@@ -134,10 +158,14 @@ mod tests {
     fn an_allowance_lets_a_burst_pass_and_then_the_rate() {
         let at = |millis| Tick::at(Duration::from_millis(millis));
         let mut allowance = Allowance::new(at(0), 5);
-        let burst = (0..100).filter(|_| allowance.spend(at(0), 5)).count();
-        assert_eq!(burst, 10);
-        let later: Vec<usize> =
-            (1..=10).map(|second| (0..100).filter(|_| allowance.spend(at(second * 1000), 5)).count()).collect();
-        assert_eq!(later, [5; 10]);
+        let mut spend = |at, times: u32| -> Vec<Verdict> { (0..times).map(|_| allowance.spend(at, 5)).collect() };
+        assert_eq!(spend(at(0), 10), [Verdict::Allowed; 10]);
+        for second in 1..=10 {
+            assert_eq!(spend(at(second * 1000), 5), [Verdict::Allowed; 5]);
+        }
+        assert_eq!(spend(at(10_000), 10), [Verdict::TooFast; 10], "a burst's worth of warnings");
+        assert_eq!(spend(at(10_000), 3), [Verdict::Incorrigible; 3]);
+        assert_eq!(spend(at(11_000), 5), [Verdict::TooFast; 5]);
+        assert_eq!(spend(at(16_000), 11)[..10], [Verdict::Allowed; 10], "patience is rewarded");
     }
 }

@@ -9,21 +9,19 @@
 //!
 //! Invariants: nothing that was sent is dropped, and each lane keeps its order; what finds a lane full waits with its
 //! sender: deliveries stop the broker's reading until they are gone, controls are as many as there are connections at
-//! most; nobody waits inside a send. This file is the only place where cores share memory, apart
-//! from the counters in `metrics`.
+//! most; nobody waits inside a send. Cores share memory nowhere else, apart from doorbells and
+//! the counters in `metrics`.
 
+use super::connection::ConnectionId;
 use super::message::Message;
 use super::protocol::{Admission, Notice};
 use super::topic::{Topic, TopicKey};
-use crate::ear::Watched;
+use crate::ear::Doorbell;
 use bytes::Bytes;
 use rtrb::{Consumer, Producer, RingBuffer};
-use rustix::event::{EventfdFlags, eventfd};
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
 
 /// Messages a lane holds. At 8 million messages a second this is half a millisecond of a shard's work; beyond it the
@@ -99,10 +97,10 @@ pub enum Delivery {
     Listening(u64),
 }
 
-/// A connection in flight. The socket closes with this value, wherever it is dropped.
-pub struct Adoption {
-    /// Non-blocking, with its options set.
-    pub socket: TcpStream,
+/// A connection on its way to its shard. The socket closes with this value, wherever it is dropped.
+pub struct Adoption<S = TcpStream> {
+    /// The stream behind the request head: non-blocking, with its options set.
+    pub socket: S,
     /// The other end.
     pub peer: SocketAddr,
     /// The answer to the upgrade request, to be sent first.
@@ -125,12 +123,21 @@ pub struct Publication {
 }
 
 /// Where the answer to a publication goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// The shard that asked.
     pub node: NodeId,
-    /// Which of its waiting requests.
-    pub request: u64,
+    /// Who asked there.
+    pub asker: Asker,
+}
+
+/// Who wants to know what became of a publication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// The waiting request with this number; it is always answered.
+    Request(u64),
+    /// A connection that has published to this topic; it is only told of failures.
+    Connection(ConnectionId, Topic),
 }
 
 /// Why an event could not be published.
@@ -142,70 +149,6 @@ pub enum PublishError {
     Overloaded,
     /// The broker refused the command.
     Refused,
-}
-
-/// Wakes one sleeping node; costs one load while it is awake.
-///
-/// The bell is a descriptor (an eventfd), so that a node can sleep on it together with its sockets.
-#[derive(Debug)]
-pub struct Doorbell {
-    sleeping: AtomicBool,
-    bell: OwnedFd,
-}
-
-impl Doorbell {
-    fn new() -> Self {
-        let flags = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
-        let bell = eventfd(0, flags).expect("a process that starts has descriptors left");
-        Self { sleeping: AtomicBool::new(false), bell }
-    }
-
-    /// Says that there is something to look at.
-    ///
-    /// The fence pairs with the one in [`Doorbell::lie_down`]: either the ringer sees the sleeper, or the sleeper sees
-    /// what was put down before the ring.
-    pub fn ring(&self) {
-        fence(Ordering::SeqCst);
-        if self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::AcqRel) {
-            // Fails only where 2^64 - 2 rings were not heard.
-            let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
-        }
-    }
-
-    /// Says that the node is about to sleep until the bell is readable; false where `is_due` finds
-    /// something to do, and then it must not.
-    #[must_use]
-    pub fn lie_down(&self, is_due: impl FnOnce() -> bool) -> bool {
-        self.sleeping.store(true, Ordering::Release);
-        fence(Ordering::SeqCst);
-        let is_quiet = !is_due();
-        if !is_quiet {
-            self.get_up();
-        }
-        is_quiet
-    }
-
-    /// Says that the node is awake: nobody needs to ring.
-    pub fn get_up(&self) {
-        self.sleeping.store(false, Ordering::Release);
-    }
-
-    /// Sleeps until the bell rings, or not at all if `is_due` finds something to do. One node, one sleeper.
-    pub async fn wait(bell: &Watched<Arc<Self>>, is_due: impl FnOnce() -> bool) {
-        if bell.get().lie_down(is_due) {
-            bell.readable().await;
-            // What was rung for is looked at now; a ring that comes later is heard again.
-            bell.note_empty();
-            bell.get().get_up();
-        }
-    }
-}
-
-/// What becomes readable when the bell rings. Watched for edges it never needs to be read.
-impl AsFd for Doorbell {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
-    }
 }
 
 /// The sending end of one ring. What finds it full waits here, in order.
@@ -245,7 +188,7 @@ pub fn build(shards: usize) -> Vec<MeshNode> {
     assert!(shards > 0, "a server has at least one shard");
     let broker = NodeId::broker(shards);
     let count = shards + 2;
-    let doorbells: Vec<Arc<Doorbell>> = (0..count).map(|_| Arc::new(Doorbell::new())).collect();
+    let doorbells: Vec<Arc<Doorbell>> = (0..count).map(|_| Arc::default()).collect();
     let mut nodes: Vec<MeshNode> = (0..count)
         .map(|index| MeshNode {
             id: NodeId::shard(index),

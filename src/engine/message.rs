@@ -1,21 +1,13 @@
-//! What crosses cores: a topic, the publisher's bytes already sealed as a frame, and where they came from.
+//! What crosses cores: a topic, the publisher's bytes already sealed as a frame, and when they came.
 
 use super::topic::Topic;
 use crate::wire::frame::{self, SealedText};
 use bytes::Bytes;
 
-/// Who published: an identity that is unique over all instances (a flux client's UUID, for example).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who published: an identity that is unique over all instances. How it travels is its family's affair, see
+/// [`Sealed::except`](super::protocol::Sealed::except).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Origin(pub u128);
-
-/// Where a message stands in its topic's history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// Changes whenever the numbering starts anew.
-    pub epoch: u64,
-    /// Counts up by one per message of the topic within an epoch.
-    pub offset: u64,
-}
 
 /// One event on its way to the shards.
 ///
@@ -25,17 +17,15 @@ pub struct Position {
 pub struct Message {
     /// Who is to get it.
     pub topic: Topic,
-    /// For "everyone but me"; `None` where the publisher is not a client.
-    pub origin: Option<Origin>,
-    /// For history and resume; `None` where the broker keeps none.
-    pub position: Option<Position>,
+    /// When this instance received it, in milliseconds since 1970 by the wall clock. The router's stamp.
+    pub received_ms: u64,
     text: SealedText,
 }
 
 impl Message {
     /// A message around a payload that was sealed in place in its receive buffer.
     pub fn sealed(topic: Topic, text: SealedText) -> Self {
-        Self { topic, origin: None, position: None, text }
+        Self { topic, received_ms: 0, text }
     }
 
     /// A message around a payload that stands alone: seals it by copying it once.

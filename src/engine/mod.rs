@@ -1,7 +1,6 @@
 //! The core: topics, messages, frames, connections. It knows no JSON, no broker and no protocol by name.
 
 pub mod broker;
-pub mod close;
 pub mod connection;
 pub mod frame;
 pub mod heartbeat;
@@ -13,5 +12,4 @@ pub mod protocol;
 pub mod router;
 pub mod shard;
 pub mod subscriptions;
-pub mod timers;
 pub mod topic;

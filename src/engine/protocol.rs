@@ -1,15 +1,17 @@
 //! The seam to families of clients. Who is behind it stands in one table: `protocols/mod.rs`.
 
-use super::close::{Close, CloseCode};
-use super::message::Message;
+use super::mesh::PublishError;
+use super::message::{Message, Origin};
 use super::topic::Topic;
+use crate::metrics::Drop;
+use crate::wire::close::{Close, CloseCode};
 use bytes::Bytes;
 use std::net::SocketAddr;
 
 /// One connection's side of a conversation: what a family of clients says, hears and follows.
 ///
 /// A value lives on one shard with its connection and costs as much memory as it has fields: keep it small.
-/// It does no I/O and asks no clock; what it wants done it writes down in [`Actions`].
+/// It does no I/O and keeps no time; what it wants done it writes down in [`Actions`].
 pub trait Protocol: Send {
     /// In which form this connection gets the messages of its topics.
     fn encoding(&self) -> &'static Encoding;
@@ -19,11 +21,23 @@ pub trait Protocol: Send {
         Pace::Limited
     }
 
+    /// Who this client is as a publisher; `None` where its family knows no senders.
+    fn origin(&self) -> Option<Origin> {
+        None
+    }
+
     /// The connection has its seat and, if it is keyed, follows its topic. Called once, before anything is received.
     fn opened(&mut self, peer: SocketAddr, seat: &Seat<'_>, actions: &mut Actions);
 
-    /// A subscription asked for by [`Action::Subscribe`] is in place: from here on nothing of the topic is missed.
-    fn subscribed(&mut self, _topic: &Topic, _actions: &mut Actions) {}
+    /// What became of an [`Action::Subscribe`] or [`Action::Unsubscribe`]: each is answered once, those about one topic
+    /// in their order.
+    fn answered(&mut self, _topic: &Topic, _answer: Answer, _actions: &mut Actions) {}
+
+    /// An [`Action::Publish`] has failed; of one that succeeds nothing is heard but the event itself.
+    fn unpublished(&mut self, _topic: &Topic, _error: PublishError, _actions: &mut Actions) {}
+
+    /// A message was not taken because the client sends too fast; see [`Pace::Warned`].
+    fn refused(&mut self, _actions: &mut Actions) {}
 
     /// One whole text or binary message from the client.
     fn received(&mut self, message: ClientMessage<'_>, actions: &mut Actions);
@@ -40,6 +54,8 @@ pub trait Protocol: Send {
 pub enum Pace {
     /// At most the configured number of messages per second, else 1008.
     Limited,
+    /// The same, but a burst's worth of messages is refused first, each with [`Protocol::refused`].
+    Warned,
     /// As fast as the socket: for debugging protocols only.
     Free,
 }
@@ -67,12 +83,36 @@ pub enum ClientMessage<'a> {
 pub struct Encoding {
     /// The label in metrics.
     pub name: &'static str,
-    /// Seals a message for the wire; must not fail: what cannot be encoded was refused by the broker.
-    pub seal: fn(&Message) -> Bytes,
+    /// Seals a message of a topic for the wire, or says why that cannot be. The topic is the followers' own, which
+    /// knows its family's prefix.
+    pub seal: fn(&Topic, &Message) -> Result<Sealed, Drop>,
+}
+
+/// A message in one encoding.
+#[derive(Debug)]
+pub struct Sealed {
+    /// The frame.
+    pub frame: Bytes,
+    /// Whose own event this is: that client does not get it.
+    pub except: Option<Origin>,
 }
 
 /// The published bytes in a text frame: sealed already where they were received.
-pub static RAW_TEXT: Encoding = Encoding { name: "raw_text", seal: |message| message.text_frame().clone() };
+pub static RAW_TEXT: Encoding =
+    Encoding { name: "raw_text", seal: |_, message| Ok(Sealed { frame: message.text_frame().clone(), except: None }) };
+
+/// What became of a wish to follow a topic, or to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The subscription is in place: from here on nothing of the topic is missed.
+    Subscribed,
+    /// The connection follows too many topics already.
+    TooMany,
+    /// Nothing of the topic comes any more.
+    Unsubscribed,
+    /// There was no such subscription.
+    NotSubscribed,
+}
 
 /// The server's own news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +129,7 @@ pub enum Notice {
 /// What a protocol wants done, in order.
 #[derive(Debug)]
 pub enum Action {
-    /// Follow a topic; [`Protocol::subscribed`] tells when. Following twice is one subscription, told twice.
+    /// Follow a topic; [`Protocol::answered`] tells when. Following twice is one subscription, told twice.
     Subscribe(Topic),
     /// Stop following a topic, at once.
     Unsubscribe(Topic),
@@ -99,7 +139,7 @@ pub enum Action {
     Publish {
         /// Where to.
         topic: Topic,
-        /// The event.
+        /// The event: valid UTF-8.
         payload: Bytes,
     },
     /// Queue a close frame and end the connection once it is out.

@@ -18,25 +18,28 @@ mod marks;
 mod waiting;
 mod writing;
 
-pub use self::arrival::Arrival;
-
 use self::marks::Marks;
-use self::waiting::{Ticket, Waiting};
+use self::waiting::Waiting;
 use super::connection::{Connection, ConnectionId, Phase, Socket};
 use super::frame::Frame;
 use super::heartbeat::Rhythm;
-use super::mesh::{Interest, Publication};
-use super::message::Message;
+use super::mesh::{Interest, NodeId, Publication};
+use super::message::{Message, Origin};
 use super::outbound::{Offer, Workbench};
-use super::protocol::{Actions, Notice};
+use super::protocol::{Actions, Notice, Sealed};
 use super::subscriptions::Subscriptions;
-use super::timers::{Tick, Wheel};
 use super::topic::{Topic, TopicKey};
-use crate::metrics::NodeMetrics;
+use crate::ear::{Tick, Wheel};
+use crate::metrics::{Drop, NodeMetrics};
 use slotmap::SlotMap;
+use std::collections::HashMap;
 use std::io;
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often events that cannot be delivered are mentioned in the log: a publisher that goes wrong does so often.
+const LOSS_MENTIONED_EVERY: Duration = Duration::from_secs(60);
 
 /// What bounds a connection.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +48,8 @@ pub struct Limits {
     pub outbound_bytes_max: usize,
     /// Longest message of a client, in bytes, whole or in fragments.
     pub client_message_bytes_max: usize,
+    /// Topics one connection may follow.
+    pub topics_per_connection_max: usize,
     /// Messages a client may send per second; 0 is without limit.
     pub client_messages_per_second: u32,
     /// Pings and silences.
@@ -55,7 +60,9 @@ pub struct Limits {
 pub struct Shard<S> {
     connections: SlotMap<ConnectionId, Connection<S>>,
     subscriptions: Subscriptions,
-    waiting: SlotMap<Ticket, (TopicKey, Waiting<S>)>,
+    waiting: SlotMap<waiting::Ticket, (TopicKey, Waiting<S>)>,
+    /// Who is who as a publisher: nobody gets their own events.
+    publishers: HashMap<Origin, ConnectionId>,
     /// What this turn has brought and nobody was offered yet.
     marks: Marks,
     /// Connections to be written to at the end of the turn; each at most once.
@@ -71,7 +78,9 @@ pub struct Shard<S> {
     expired: Vec<ConnectionId>,
     now: Tick,
     actions: Actions,
+    node: NodeId,
     outgoing: Outgoing,
+    loss_is_news_from: Tick,
     drain_ends: Option<Tick>,
     limits: Limits,
     metrics: Arc<NodeMetrics>,
@@ -87,12 +96,13 @@ pub struct Outgoing {
 }
 
 impl<S: Socket> Shard<S> {
-    /// A shard without connections.
-    pub fn new(limits: Limits, metrics: Arc<NodeMetrics>, now: Tick) -> Self {
+    /// A shard without connections, which is this node of the mesh.
+    pub fn new(node: NodeId, limits: Limits, metrics: Arc<NodeMetrics>, now: Tick) -> Self {
         Self {
             connections: SlotMap::with_key(),
             subscriptions: Subscriptions::default(),
             waiting: SlotMap::with_key(),
+            publishers: HashMap::new(),
             marks: Marks::default(),
             touched: Vec::new(),
             full: Vec::new(),
@@ -103,7 +113,9 @@ impl<S: Socket> Shard<S> {
             expired: Vec::new(),
             now,
             actions: Vec::new(),
+            node,
             outgoing: Outgoing::default(),
+            loss_is_news_from: now,
             drain_ends: None,
             limits,
             metrics,
@@ -132,9 +144,29 @@ impl<S: Socket> Shard<S> {
         self.metrics.messages_in.add(1);
         let Some(followers) = self.subscriptions.get_mut(place) else { return };
         tracing::debug!(topic = %message.topic.display(), clients = followers.following(), "broadcast");
-        for (index, group) in followers.groups().iter_mut().enumerate() {
-            self.metrics.encodes.add(1);
-            self.marks.add(place, index, group, (group.encoding.seal)(message));
+        let (topic, groups) = followers.parts();
+        let mut lost = None;
+        for (index, group) in groups.iter_mut().enumerate() {
+            match (group.encoding.seal)(topic, message) {
+                Ok(Sealed { frame, except }) => {
+                    self.metrics.encodes(group.encoding.name).add(1);
+                    let publisher = except.and_then(|origin| self.publishers.get(&origin).copied());
+                    self.marks.of(place, index, group).add(frame, publisher);
+                }
+                Err(reason) => lost = Some(reason),
+            }
+        }
+        if let Some(reason) = lost {
+            self.lose(message, reason);
+        }
+    }
+
+    /// A message cannot be put as its followers' family puts messages.
+    fn lose(&mut self, message: &Message, reason: Drop) {
+        self.metrics.dropped(reason).add(1);
+        if self.now >= self.loss_is_news_from {
+            self.loss_is_news_from = self.now.after(LOSS_MENTIONED_EVERY);
+            tracing::warn!(topic = %message.topic.display(), reason = reason.label(), "event dropped");
         }
     }
 

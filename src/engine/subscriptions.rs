@@ -109,9 +109,9 @@ impl Followers {
         &self.topic
     }
 
-    /// The followers by encoding.
-    pub fn groups(&mut self) -> &mut [Group] {
-        &mut self.groups
+    /// What they follow, and they themselves by encoding.
+    pub fn parts(&mut self) -> (&Topic, &mut [Group]) {
+        (&self.topic, &mut self.groups)
     }
 
     /// How many they are, those who are about to follow included.
@@ -154,7 +154,7 @@ mod tests {
     use bytes::Bytes;
     use std::collections::{BTreeMap, BTreeSet};
 
-    static OTHER: Encoding = Encoding { name: "other", seal: |message| message.text_frame().clone() };
+    static OTHER: Encoding = Encoding { name: "other", seal: RAW_TEXT.seal };
 
     #[test]
     fn the_index_agrees_with_a_plain_model_after_any_number_of_comings_and_goings() {
@@ -184,7 +184,8 @@ mod tests {
                     subscriptions
                         .get_mut(key)
                         .expect("just found")
-                        .groups()
+                        .parts()
+                        .1
                         .iter()
                         .flat_map(|group| group.members.iter().copied())
                         .collect()

@@ -32,12 +32,13 @@ impl TopicHasher {
     pub fn topic(&self, name: Bytes) -> Topic {
         let mut hasher = SipHasher13::new_with_keys(self.key.0, self.key.1);
         hasher.write(&name);
-        Topic { hash: hasher.finish(), name }
+        Topic { hash: hasher.finish(), name, prefix_bytes: 0 }
     }
 
-    /// The topic of a channel that begins with a family's prefix.
-    pub fn prefixed(&self, prefix: &str, rest: &str) -> Topic {
-        self.topic(Bytes::from([prefix, rest].concat()))
+    /// The topic of a channel that begins with a family's prefix, of less than 64 KiB.
+    pub fn prefixed(&self, prefix: &str, key: &str) -> Topic {
+        let prefix_bytes = u16::try_from(prefix.len()).expect("the configuration limits prefixes");
+        Topic { prefix_bytes, ..self.topic(Bytes::from([prefix, key].concat())) }
     }
 }
 
@@ -48,6 +49,8 @@ impl TopicHasher {
 pub struct Topic {
     hash: u64,
     name: Bytes,
+    /// How much of the name is the family's prefix. Only who follows the topic knows that, not who brings its messages.
+    prefix_bytes: u16,
 }
 
 impl Topic {
@@ -61,6 +64,11 @@ impl Topic {
         &self.name
     }
 
+    /// The name behind the family's prefix: a username, a channel.
+    pub fn key(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.name[usize::from(self.prefix_bytes)..])
+    }
+
     /// The name for log lines.
     pub fn display(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.name)
@@ -69,7 +77,7 @@ impl Topic {
     /// The same topic on memory of its own: a name cut from a receive buffer would keep all of that buffer alive.
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self { hash: self.hash, name: Bytes::copy_from_slice(&self.name) }
+        Self { hash: self.hash, name: Bytes::copy_from_slice(&self.name), prefix_bytes: self.prefix_bytes }
     }
 }
 

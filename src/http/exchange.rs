@@ -12,7 +12,7 @@
 //! While a response is leaving nothing is read: a client that does not read is not served.
 
 use super::response::Persistence;
-use crate::engine::timers::Tick;
+use crate::ear::Tick;
 use crate::engine::topic::Topic;
 use crate::wire::head::HEAD_BYTES_MAX;
 use bytes::{Bytes, BytesMut};

@@ -2,8 +2,8 @@
 
 use super::response::Response;
 use super::site::Site;
-use crate::engine::close::CloseCode;
 use crate::metrics::{Drop, NodeMetrics, Registry};
+use crate::wire::close::CloseCode;
 use hdrhistogram::Histogram;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
@@ -50,8 +50,10 @@ static PER_SHARD: [Series; 11] = [
         value: |node| node.bytes_out.get(),
     },
     counter("fanout_kernel_sends", "Calls to the kernel that sent or tried to", |node| node.kernel_sends.get()),
-    counter("fanout_client_messages", "Messages from clients", |node| node.client_messages.get()),
-    counter("fanout_encodes", "Frames made from messages", |node| node.encodes.get()),
+    counter("fanout_client_messages", "Messages from clients that were taken", |node| node.client_messages.get()),
+    counter("fanout_client_messages_refused", "Messages from clients that came too fast", |node| {
+        node.client_messages_refused.get()
+    }),
     counter("fanout_http_requests", "HTTP requests answered, upgrades included", |node| node.http_requests.get()),
     counter("fanout_http_timeouts", "HTTP connections closed for want of a whole request in time", |node| {
         node.http_timeouts.get()
@@ -86,6 +88,7 @@ impl Collector for Scrape {
         for series in &PER_SHARD {
             self.encode_series(series, &mut encoder)?;
         }
+        self.encode_encodes(&mut encoder)?;
         self.encode_dropped(&mut encoder)?;
         self.encode_closed(&mut encoder)?;
         self.encode_turns(&mut encoder)
@@ -115,7 +118,11 @@ impl Scrape {
         encode_count(reconnects, broker.reconnects.get())?;
         let help = "Events read from the broker";
         let messages = encoder.encode_descriptor("fanout_broker_messages", help, None, MetricType::Counter)?;
-        encode_count(messages, node.messages_in.get())
+        encode_count(messages, node.messages_in.get())?;
+        let help = "Different topics followed by anybody";
+        encoder
+            .encode_descriptor("fanout_broker_topics", help, None, MetricType::Gauge)?
+            .encode_gauge(&node.topics.get())
     }
 
     fn encode_series(&self, series: &Series, encoder: &mut DescriptorEncoder) -> fmt::Result {
@@ -126,6 +133,18 @@ impl Scrape {
             match series.kind {
                 MetricType::Gauge => metric.encode_gauge(&(series.value)(node))?,
                 _ => encode_count(metric, (series.value)(node))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn encode_encodes(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let help = "Frames made from messages: one per message, encoding and shard";
+        let mut family = encoder.encode_descriptor("fanout_encodes", help, None, MetricType::Counter)?;
+        for (index, node) in self.registry.shards.iter().enumerate() {
+            for (encoding, count) in node.encodings() {
+                let labels = [("shard", index.to_string()), ("encoding", encoding.to_owned())];
+                encode_count(family.encode_family(&labels)?, count)?;
             }
         }
         Ok(())

@@ -14,15 +14,17 @@ mod routes;
 mod site;
 mod upgrade;
 
+pub use pages::{health, ready};
 pub use request::Request;
-pub use site::{Admit, Family, HttpSettings, Refusal, Site};
+pub use response::Response;
+pub use site::{Admit, Family, HttpSettings, Page, Refusal, Site};
 
-use crate::engine::mesh::{Adoption, Publication, PublishError, Ticket};
-use crate::engine::timers::{Tick, Wheel};
+use crate::ear::{Tick, Wheel};
+use crate::engine::mesh::{Adoption, Asker, Publication, PublishError, Ticket};
 use crate::wire::head::{self, BadHead, HEAD_BYTES_MAX, Head, Method, Version};
 use bytes::Bytes;
 use exchange::{Arrival, Exchange, Phase, Received, Sent};
-use response::{Extent, Persistence, Response};
+use response::{Extent, Persistence};
 use routes::{Answer, DISCARD_BYTES_MAX};
 use slotmap::{Key, SlotMap};
 use std::io;
@@ -302,7 +304,7 @@ impl Front {
         if str::from_utf8(&payload).is_err() {
             return self.respond(key, publish::not_utf8(), Extent::Whole, now);
         }
-        let ticket = Some(Ticket { node: self.site.node, request: key.data().as_ffi() });
+        let ticket = Some(Ticket { node: self.site.node, asker: Asker::Request(key.data().as_ffi()) });
         ControlFlow::Break(Step::Publish(Publication { topic, payload, ticket }))
     }
 

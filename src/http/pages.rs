@@ -2,18 +2,18 @@
 
 use super::response::Response;
 use super::site::{Refusal, Site};
-use crate::engine::close::CloseCode;
 use crate::metrics::{Drop, NodeMetrics};
+use crate::wire::close::CloseCode;
 use serde_json::{Map, Value, json};
 use std::sync::atomic::Ordering;
 
 /// `/health` and `/live`: who answers is alive.
-pub(super) fn health(_site: &Site) -> Response {
+pub fn health(_site: &Site) -> Response {
     Response::json(200, &json!({ "status": "ok" }))
 }
 
 /// `/ready`: whether a load balancer should send clients here.
-pub(super) fn ready(site: &Site) -> Response {
+pub fn ready(site: &Site) -> Response {
     if site.registry.is_ready() {
         return Response::json(200, &json!({ "status": "ready" }));
     }

@@ -30,7 +30,7 @@ pub(super) enum Extent {
 
 /// A status, a body, and what else there is to say about them.
 #[derive(Clone, Debug)]
-pub(super) struct Response {
+pub struct Response {
     status: u16,
     content_type: &'static str,
     body: String,
@@ -52,7 +52,7 @@ impl Response {
     }
 
     /// A response with JSON for a body.
-    pub(super) fn json(status: u16, body: &Value) -> Self {
+    pub fn json(status: u16, body: &Value) -> Self {
         Self::new(status, JSON, body.to_string())
     }
 

@@ -70,8 +70,12 @@ pub(super) fn answer(site: &Site, request: &Request<'_>) -> Answer {
     if let Some((route, rest)) = ROUTES.iter().find_map(|route| Some((route, route.pattern.rest(path)?))) {
         return route.answer(site, request, rest).unwrap_or_else(Answer::Response);
     }
-    match site.families.iter().find(|family| family.path == path) {
-        Some(family) => upgrade::answer(site, family, request),
+    if let Some(family) = site.families.iter().find(|family| family.path == path) {
+        return upgrade::answer(site, family, request);
+    }
+    let mut pages = site.families.iter().flat_map(|family| &family.pages);
+    match pages.find(|(own, _)| own == path) {
+        Some((_, page)) => Answer::Response(show(request, || page(site)).unwrap_or_else(|refused| refused)),
         None => Answer::Response(not_found(site)),
     }
 }
@@ -92,18 +96,26 @@ impl Route {
         }
         let head = request.head();
         match (self.serve, head.method) {
-            (Serve::Page(_), Method::Get | Method::Head) if head.body_bytes > DISCARD_BYTES_MAX => {
-                Err(Refusal::new(413, "the body is too large", "this page wants no body at all").into())
-            }
-            (Serve::Page(page), Method::Get | Method::Head) => Ok(Answer::Response(page(site))),
+            (Serve::Page(page), _) => show(request, || page(site)).map(Answer::Response),
             (Serve::Event(topic), Method::Post) => {
                 publish::check_length(site, head.body_bytes)?;
                 topic(site, rest).map(Answer::Event).map_err(Response::from)
             }
-            (Serve::Page(_), _) => Err(method_not_allowed("GET, HEAD")),
             (Serve::Event(_), _) => Err(method_not_allowed("POST")),
             (Serve::Nothing, _) => Err(not_found(site)),
         }
+    }
+}
+
+/// A page, for those who ask for it as pages are asked for.
+fn show(request: &Request<'_>, page: impl FnOnce() -> Response) -> Result<Response, Response> {
+    let head = request.head();
+    match head.method {
+        Method::Get | Method::Head if head.body_bytes > DISCARD_BYTES_MAX => {
+            Err(Refusal::new(413, "the body is too large", "this page wants no body at all").into())
+        }
+        Method::Get | Method::Head => Ok(page()),
+        _ => Err(method_not_allowed("GET, HEAD")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What this server answers for: families of clients, settings, and where the counters are.
 
 use super::request::Request;
+use super::response::Response;
 use crate::engine::mesh::NodeId;
 use crate::engine::protocol::Admission;
 use crate::engine::topic::TopicHasher;
@@ -10,12 +11,19 @@ use std::borrow::Cow;
 /// How a family lets a request in, or why it does not.
 pub type Admit = Box<dyn Fn(&Request<'_>) -> Result<Admission, Refusal>>;
 
-/// One family of WebSocket clients and the path it connects to.
+/// What a family answers to GET on a path of its own.
+pub type Page = Box<dyn Fn(&Site) -> Response>;
+
+/// One family of WebSocket clients: where it connects, what it follows, what else it serves.
 pub struct Family {
     /// The name in logs.
     pub name: &'static str,
     /// The path, compared as it is written, escapes included.
     pub path: String,
+    /// What the names of its topics begin with; `None` for a family that follows nothing.
+    pub prefix: Option<String>,
+    /// Its own pages by their paths; everyone may see them.
+    pub pages: Vec<(String, Page)>,
     /// Asked once per upgrade request that RFC 6455 finds nothing wrong with.
     pub admit: Admit,
 }

@@ -1,12 +1,14 @@
 //! Echo: returns every text and binary message, so that conformance suites and load tools run against the real
 //! connection code. A debugging aid, off unless `--echo-path` is given.
 
-use crate::engine::close::CloseCode;
+use super::ProtocolSettings;
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{
     Action, Actions, Admission, ClientMessage, Encoding, Notice, Pace, Protocol, RAW_TEXT, Seat,
 };
+use crate::engine::topic::TopicHasher;
 use crate::http::{Family, Request};
+use crate::wire::close::CloseCode;
 use crate::wire::frame;
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -14,9 +16,10 @@ use std::net::SocketAddr;
 struct Echo;
 
 /// The family as the table knows it.
-pub fn family(path: String) -> Family {
+pub(super) fn family(settings: &ProtocolSettings, _hasher: TopicHasher) -> Option<Family> {
     let admit = |_: &Request<'_>| Ok(Admission { protocol: Box::new(Echo), placement: Placement::Anywhere });
-    Family { name: "echo", path, admit: Box::new(admit) }
+    let path = settings.echo_path.clone()?;
+    Some(Family { name: "echo", path, prefix: None, pages: Vec::new(), admit: Box::new(admit) })
 }
 
 impl Protocol for Echo {

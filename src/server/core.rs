@@ -10,10 +10,12 @@ use super::listener::{BACKLOG, Listener};
 use super::outlet::KernelOutlet;
 use super::socket::TcpSocket;
 use super::token::Token;
-use crate::ear::{self, Ear, Interest, Ready};
-use crate::engine::mesh::{Adoption, Control, Delivery, Doorbell, MeshNode, NodeId, PublishError};
-use crate::engine::shard::{Arrival, Limits, Shard};
-use crate::engine::timers::{TICK, Tick};
+use crate::ear::{self, Doorbell, Ear, Interest, Ready};
+use crate::ear::{TICK, Tick};
+use crate::engine::connection::ConnectionId;
+use crate::engine::mesh::{Adoption, Asker, Control, Delivery, MeshNode, NodeId, PublishError};
+use crate::engine::placement::{Placement, Spread};
+use crate::engine::shard::{Limits, Shard};
 use crate::http::{self, ExchangeKey, Front, Site, Step};
 use crate::metrics::{NodeMetrics, turn_histogram};
 use hdrhistogram::Histogram;
@@ -49,6 +51,7 @@ const TURNS_SHARED_EVERY: Duration = Duration::from_secs(1);
 /// Everything one core owns.
 pub(super) struct Core {
     shard: Shard<TcpSocket>,
+    spread: Spread,
     front: Front,
     mesh: MeshNode,
     doorbell: Arc<Doorbell>,
@@ -68,6 +71,13 @@ pub(super) struct Core {
     drain_ends: Option<Tick>,
 }
 
+/// What bounds a shard.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) limits: Limits,
+    pub(super) spread: Spread,
+}
+
 /// The shard's time in ticks.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
@@ -77,13 +87,15 @@ struct Clock {
 
 impl Core {
     /// A core that listens, with no connections yet. Must be called on the thread it will stay on.
-    pub(super) fn new(mesh: MeshNode, ear: Ear, listener: Listener, site: Site, limits: Limits) -> io::Result<Self> {
+    pub(super) fn new(mesh: MeshNode, ear: Ear, listener: Listener, site: Site, bounds: Bounds) -> io::Result<Self> {
+        let Bounds { limits, spread } = bounds;
         ear.add(listener.socket(), Token::Listener.number(), Interest::Reads)?;
         ear.add(mesh.doorbell(), Token::Doorbell.number(), Interest::Rings)?;
         let metrics = Arc::clone(&site.registry.shards[mesh.id().index()]);
         let clock = Clock { started: Instant::now(), now: Tick::default() };
         Ok(Self {
-            shard: Shard::new(limits, Arc::clone(&metrics), clock.now),
+            shard: Shard::new(mesh.id(), limits, Arc::clone(&metrics), clock.now),
+            spread,
             front: Front::new(site, clock.now),
             doorbell: Arc::clone(mesh.doorbell()),
             mesh,
@@ -146,18 +158,26 @@ impl Core {
             let Some((_, control)) = self.mesh.receive() else { break };
             match control {
                 Control::Adopt(adoption) => self.adopt(*adoption),
-                Control::Published { ticket, outcome } => {
-                    let key = ExchangeKey::from(KeyData::from_ffi(ticket.request));
-                    let before = self.front.interest(key);
-                    let step = self.front.published(key, outcome, self.clock.now);
-                    self.carry_out(key, before, step);
-                }
+                Control::Published { ticket, outcome } => self.published(ticket.asker, outcome),
                 Control::Notice(notice) => self.shard.notify(&notice),
                 Control::Drain(window) => self.drain(window),
                 Control::Interest(_) | Control::Publish(_) | Control::Drained => {
                     unreachable!("only the broker is sent this")
                 }
             }
+        }
+    }
+
+    fn published(&mut self, asker: Asker, outcome: Result<u64, PublishError>) {
+        match (asker, outcome) {
+            (Asker::Request(request), outcome) => {
+                let key = ExchangeKey::from(KeyData::from_ffi(request));
+                let before = self.front.interest(key);
+                let step = self.front.published(key, outcome, self.clock.now);
+                self.carry_out(key, before, step);
+            }
+            (Asker::Connection(id, topic), Err(error)) => self.shard.unpublished(id, &topic, error),
+            (Asker::Connection(..), Ok(_)) => {}
         }
     }
 
@@ -185,17 +205,22 @@ impl Core {
                 Token::Listener => self.accept(),
                 Token::Doorbell => {}
                 Token::Exchange(key) => self.hear_exchange(key, socket),
-                Token::Connection(id) => {
-                    if socket.is_writable {
-                        self.shard.writable(id);
-                    }
-                    if socket.is_readable {
-                        self.shard.readable(id, &mut self.scratch);
-                    }
-                }
+                Token::Connection(id) => self.hear_connection(id, socket),
             }
         }
         self.ready = ready;
+    }
+
+    /// A client is heard only while the broker takes what clients want: until then it is the socket's to keep, and is
+    /// reported again.
+    fn hear_connection(&mut self, id: ConnectionId, socket: Ready) {
+        if socket.is_writable {
+            self.shard.writable(id);
+        }
+        if socket.is_readable && self.mesh.has_room(self.broker()) {
+            self.shard.readable(id, &mut self.scratch);
+            self.tell_broker();
+        }
     }
 
     fn hear_exchange(&mut self, key: ExchangeKey, socket: Ready) {
@@ -297,10 +322,26 @@ impl Core {
         }
     }
 
+    /// Takes in a connection, or passes it on if this shard has enough of its kind.
     fn adopt(&mut self, adoption: Adoption) {
+        let home = self.home(&adoption.admission.placement);
+        if home != self.mesh.id() {
+            return self.mesh.send(home, Control::Adopt(Box::new(adoption)));
+        }
         let Adoption { socket, peer, response, unread, admission } = adoption;
         let socket = TcpSocket::new(socket, self.ear.clone());
-        self.shard.arrive(Arrival { socket, peer, admission, response, unread });
+        self.shard.arrive(Adoption { socket, peer, response, unread, admission });
+    }
+
+    /// Where a connection is to live; what was passed on by its owner stays.
+    fn home(&mut self, placement: &Placement) -> NodeId {
+        let (here, shards) = (self.mesh.id(), self.mesh.shards());
+        match placement {
+            Placement::Keyed(topic) if placement.owner(here, shards) == here => {
+                self.spread.home(here, self.shard.followers(topic), shards)
+            }
+            Placement::Keyed(_) | Placement::Anywhere => here,
+        }
     }
 
     fn keep_time(&mut self, began: Instant) {

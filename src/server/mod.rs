@@ -8,7 +8,7 @@ mod socket;
 mod start;
 mod token;
 
-use self::core::Core;
+use self::core::{Bounds, Core};
 use self::listener::Listener;
 use crate::config::Config;
 use crate::config::host::Host;
@@ -16,11 +16,13 @@ use crate::ear::{self, Ear};
 use crate::engine::broker::Broker;
 use crate::engine::heartbeat::Rhythm;
 use crate::engine::mesh::{self, Control, MeshNode, NodeId};
+use crate::engine::placement::Spread;
 use crate::engine::router::Router;
 use crate::engine::shard::Limits;
 use crate::engine::topic::TopicHasher;
 use crate::http::{HttpSettings, Site};
 use crate::metrics::Registry;
+use crate::protocols::flux::FluxSettings;
 use crate::protocols::{self, ProtocolSettings};
 use glommio::{ExecutorJoinHandle, Placement};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -51,7 +53,7 @@ pub fn serve(config: &Config, host: &Host) -> Result<(), StartError> {
     drain_on_signal(main, config.drain_window, &registry).map_err(StartError::Signals)?;
     let mut broker = Some(BrokerSeat {
         node: broker_node,
-        source: plan.broker.into_source(config, &registry),
+        source: plan.broker.into_source(config, hasher, &registry),
         hasher,
         registry: registry.clone(),
     });
@@ -90,8 +92,8 @@ impl ShardSeat {
     async fn run(self) {
         let ear = ear(&self.site.config);
         let broker = self.broker.map(|seat| ear.spawn(seat.run(ear.clone())));
-        let (site, limits) = (self.site.build(self.node.id()), limits(&self.site.config));
-        let core = Core::new(self.node, ear.clone(), self.listener, site, limits).expect("a new epoll set takes more");
+        let (site, bounds) = (self.site.build(self.node.id()), bounds(&self.site.config));
+        let core = Core::new(self.node, ear.clone(), self.listener, site, bounds).expect("a new epoll set takes more");
         core.run().await;
         if let Some(broker) = broker {
             ear.hear_until(broker).await;
@@ -157,16 +159,28 @@ impl SitePlan {
 }
 
 fn protocol_settings(config: &Config) -> ProtocolSettings {
-    ProtocolSettings { workflow_prefix: config.workflow_prefix.clone(), echo_path: config.echo_path.clone() }
+    ProtocolSettings {
+        workflow_prefix: config.workflow_prefix.clone(),
+        flux: FluxSettings {
+            base_path: config.flux.base_path.clone(),
+            prefix: format!("{}:", config.flux.channel_prefix),
+            broadcast_is_open: config.flux.broadcast_is_open,
+            channels: config.flux.channels.clone(),
+            event_bytes_max: config.limits.event_bytes_max,
+        },
+        echo_path: config.echo_path.clone(),
+    }
 }
 
-fn limits(config: &Config) -> Limits {
-    Limits {
+fn bounds(config: &Config) -> Bounds {
+    let limits = Limits {
         outbound_bytes_max: config.limits.outbound_bytes_max,
         client_message_bytes_max: config.limits.client_message_bytes_max,
+        topics_per_connection_max: config.limits.topics_per_connection_max,
         client_messages_per_second: config.limits.client_messages_per_second,
         rhythm: Rhythm { ping_interval: config.heartbeat.ping_interval, pong_timeout: config.heartbeat.pong_timeout },
-    }
+    };
+    Bounds { limits, spread: Spread::above(config.spread_above) }
 }
 
 /// The first SIGTERM or SIGINT drains every shard; the second ends the process.

@@ -6,6 +6,7 @@ use crate::brokers::redis::Redis;
 use crate::config::host::Host;
 use crate::config::{BrokerChoice, Config, LogFormat, RedisAddress};
 use crate::engine::broker::Broker;
+use crate::engine::topic::TopicHasher;
 use crate::metrics::Registry;
 use crate::protocols;
 use std::fmt;
@@ -121,12 +122,17 @@ impl BrokerPlan {
         }
     }
 
-    pub(super) fn into_source(self, config: &Config, registry: &Registry) -> Box<dyn Broker + Send> {
+    pub(super) fn into_source(
+        self,
+        config: &Config,
+        hasher: TopicHasher,
+        registry: &Registry,
+    ) -> Box<dyn Broker + Send> {
         let status = Arc::clone(&registry.broker);
         let event_bytes_max = config.limits.event_bytes_max;
         match self {
             Self::Redis(settings) => {
-                let patterns = protocols::patterns(&super::protocol_settings(config));
+                let patterns = protocols::patterns(&super::protocol_settings(config), hasher);
                 Box::new(Redis::new(settings, patterns, event_bytes_max, status))
             }
             Self::Embedded(listener, _) => {
@@ -167,6 +173,10 @@ fn lines(config: &Config, host: &Host, plan: &Plan) -> Vec<String> {
         None => "pages of any origin may connect (--allowed-origins limits them)".to_owned(),
         Some(origins) => format!("pages of {} may connect", origins.join(", ")),
     };
+    let flux = &config.flux;
+    let channels = if flux.channels == ["*"] { "any channel".to_owned() } else { flux.channels.join(", ") };
+    let broadcasts =
+        if flux.broadcast_is_open { "may broadcast (--flux-broadcast deny forbids it)" } else { "may not broadcast" };
     vec![
         format!("fanout {} on http://{address}", env!("CARGO_PKG_VERSION")),
         format!("  shards   {} on cores {}", cores.len(), cores.join(", ")),
@@ -174,6 +184,7 @@ fn lines(config: &Config, host: &Host, plan: &Plan) -> Vec<String> {
         format!("  limits   {} connections: {} open files allowed", config.limits.connections_max, host.open_files),
         format!("  memory   {}", config.memory_bill()),
         format!("  origins  {origins}"),
+        format!("  flux     at {}/ws; anybody may follow {channels} and {broadcasts}", flux.base_path),
         format!("  listen   websocat 'ws://{address}/ws?username=alice'"),
         format!("  publish  {publish} PUBLISH {}alice '{{\"type\":\"test\"}}'", config.workflow_prefix),
     ]

@@ -1,14 +1,18 @@
 //! Connections that follow many topics by their own wish: what a subscription promises and when.
 
 use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
-use crate::engine::close::CloseCode;
+use crate::ear::Tick;
 use crate::engine::heartbeat::Rhythm;
-use crate::engine::message::Message;
+use crate::engine::mesh::{Adoption, NodeId, PublishError};
+use crate::engine::message::{Message, Origin};
 use crate::engine::placement::Placement;
-use crate::engine::protocol::{Action, Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat};
-use crate::engine::shard::{Arrival, Limits, Shard};
-use crate::engine::timers::Tick;
+use crate::engine::protocol::{
+    Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Sealed, Seat,
+};
+use crate::engine::shard::{Limits, Shard};
 use crate::engine::topic::{Topic, TopicHasher};
+use crate::metrics::NodeMetrics;
+use crate::wire::close::CloseCode;
 use crate::wire::frame;
 use bytes::Bytes;
 use std::cell::RefCell;
@@ -19,16 +23,41 @@ use std::time::Duration;
 
 const HASHER: TopicHasher = TopicHasher::with_key((3, 4));
 
-/// `+a` follows a, `-a` leaves it, `!a` publishes to it; `=a` answers that a is followed.
-struct Commands;
+/// `+a` follows a, `-a` leaves it, `!a` publishes to it; the answers are `=a`, `~a`, and `>a` or `?a` where that cannot
+/// be.
+struct Commands(&'static Encoding);
+
+/// Events end with the number of who has published them.
+static SIGNED: Encoding = Encoding {
+    name: "signed",
+    seal: |_, message| {
+        let number = message.payload().last().and_then(|last| char::from(*last).to_digit(10));
+        Ok(Sealed { frame: message.text_frame().clone(), except: number.map(|number| Origin(number.into())) })
+    },
+};
+
+/// The publisher all of these clients say they are.
+const SELF: Origin = Origin(7);
 
 impl Protocol for Commands {
     fn encoding(&self) -> &'static Encoding {
-        &RAW_TEXT
+        self.0
+    }
+    fn origin(&self) -> Option<Origin> {
+        Some(SELF)
     }
     fn opened(&mut self, _peer: SocketAddr, _seat: &Seat<'_>, _actions: &mut Actions) {}
-    fn subscribed(&mut self, topic: &Topic, actions: &mut Actions) {
-        actions.push(Action::Send(frame::text(&format!("={}", topic.display()))));
+    fn answered(&mut self, topic: &Topic, answer: Answer, actions: &mut Actions) {
+        let sign = match answer {
+            Answer::Subscribed => "=",
+            Answer::Unsubscribed => "~",
+            Answer::TooMany => ">",
+            Answer::NotSubscribed => "?",
+        };
+        actions.push(Action::Send(frame::text(&format!("{sign}{}", topic.display()))));
+    }
+    fn unpublished(&mut self, topic: &Topic, error: PublishError, actions: &mut Actions) {
+        actions.push(Action::Send(frame::text(&format!("{error:?} {}", topic.display()))));
     }
     fn received(&mut self, message: ClientMessage<'_>, actions: &mut Actions) {
         let ClientMessage::Text(text) = message else { return };
@@ -52,6 +81,8 @@ fn topic(name: &str) -> Topic {
 /// One shard with one client.
 struct Talk {
     shard: Shard<PretendSocket>,
+    encoding: &'static Encoding,
+    metrics: Arc<NodeMetrics>,
     wire: Rc<RefCell<Wire>>,
 }
 
@@ -60,10 +91,13 @@ impl Talk {
         let limits = Limits {
             outbound_bytes_max: 10_000,
             client_message_bytes_max: 1_000,
+            topics_per_connection_max: 3,
             client_messages_per_second: 0,
             rhythm: Rhythm { ping_interval: None, pong_timeout: Duration::from_secs(60) },
         };
-        let mut talk = Self { shard: Shard::new(limits, Arc::default(), Tick::default()), wire: Rc::default() };
+        let metrics = Arc::<NodeMetrics>::default();
+        let shard = Shard::new(NodeId::shard(0), limits, Arc::clone(&metrics), Tick::default());
+        let mut talk = Self { shard, encoding: &RAW_TEXT, metrics, wire: Rc::default() };
         talk.another(Placement::Anywhere);
         assert_eq!(talk.heard(), b"101");
         talk
@@ -72,10 +106,10 @@ impl Talk {
     /// Another client of the shard is the one that speaks from now on.
     fn another(&mut self, placement: Placement) {
         self.wire = Rc::new(RefCell::new(Wire::default()));
-        self.shard.arrive(Arrival {
+        self.shard.arrive(Adoption {
             socket: PretendSocket(Rc::clone(&self.wire)),
             peer: ([127, 0, 0, 1], 1).into(),
-            admission: Admission { protocol: Box::new(Commands), placement },
+            admission: Admission { protocol: Box::new(Commands(self.encoding)), placement },
             response: Bytes::from_static(b"101"),
             unread: Bytes::new(),
         });
@@ -128,7 +162,7 @@ fn a_subscription_delivers_from_its_confirmation_on_and_ends_at_once() {
     assert_eq!(talk.publish("a"), b"\x81\x05event");
     assert_eq!(talk.publish("b"), b"");
     assert_eq!(talk.say("-a"), [("a".to_owned(), 0, None)]);
-    assert_eq!(talk.publish("a"), b"");
+    assert_eq!(talk.publish("a"), b"\x81\x02~a");
 }
 
 #[test]
@@ -149,27 +183,105 @@ fn who_comes_and_who_leaves_within_a_turn_gets_exactly_what_was_delivered_in_bet
         }
         talk.deliver("a", event);
     }
-    assert_eq!(talk.heard(), b"\x81\x02=a\x81\x06timely");
+    assert_eq!(talk.heard(), b"\x81\x02=a\x81\x06timely\x81\x02~a");
 }
 
 #[test]
 fn subscribing_twice_is_one_subscription_confirmed_twice() {
     let mut talk = Talk::begin();
-    let tickets = [ticket(&talk.say("+a")), ticket(&talk.say("+a"))];
+    let told = talk.say("+a");
+    assert_eq!(talk.say("+a"), [], "the broker is asked once");
+    talk.shard.listening(ticket(&told));
+    assert_eq!(talk.heard(), b"\x81\x02=a\x81\x02=a");
+    assert_eq!(talk.say("+a"), []);
+    assert_eq!(talk.publish("a"), b"\x81\x02=a\x81\x05event");
+    talk.say("-a");
+    assert_eq!(talk.publish("a"), b"\x81\x02~a", "it ends as one");
+}
+
+#[test]
+fn a_connection_follows_so_many_topics_and_no_more() {
+    let mut talk = Talk::begin();
+    let tickets: Vec<u64> = ["+a", "+b", "+c"].into_iter().map(|wish| ticket(&talk.say(wish))).collect();
+    assert_eq!(talk.say("+d"), []);
+    assert_eq!(talk.heard(), b"\x81\x02>d", "three are asked for");
     for ticket in tickets {
         talk.shard.listening(ticket);
     }
-    assert_eq!(talk.heard(), b"\x81\x02=a\x81\x02=a");
-    assert_eq!(talk.told(), [("a".to_owned(), 1, None)], "one follower is left of two that were expected");
-    assert_eq!(talk.publish("a"), b"\x81\x05event");
+    talk.say("+d");
+    assert_eq!(talk.heard(), b"\x81\x02=a\x81\x02=b\x81\x02=c\x81\x02>d", "three are followed");
+    talk.say("-d");
+    talk.say("-b");
+    assert_eq!(talk.heard(), b"\x81\x02?d\x81\x02~b");
+    assert_eq!(talk.say("+d").len(), 1);
+}
+
+#[test]
+fn a_publisher_gets_everybody_elses_events_of_a_turn_in_their_order_and_none_of_its_own() {
+    let mut talk = Talk::begin();
+    talk.encoding = &SIGNED;
+    talk.another(Placement::Anywhere);
+    talk.heard();
+    for wish in ["+a", "+b"] {
+        let told = talk.say(wish);
+        talk.shard.listening(ticket(&told));
+    }
+    talk.heard();
+    for event in ["one1", "two7", "two2", "thr7", "thr3"] {
+        talk.deliver("a", event);
+    }
+    talk.deliver("b", "own7");
+    assert_eq!(talk.heard(), b"\x81\x04one1\x81\x04two2\x81\x04thr3");
+    talk.deliver("a", "own7");
+    assert_eq!(talk.heard(), b"");
+    let told = talk.say("-a");
+    assert_eq!(told.len(), 1);
+    talk.deliver("a", "one1");
+    talk.deliver("a", "two7");
+    assert_eq!(talk.heard(), b"\x81\x02~a", "who has left gets nothing");
+}
+
+#[test]
+fn an_event_is_encoded_once_for_all_who_get_it_in_the_same_form() {
+    let mut talk = Talk::begin();
+    for encoding in [&RAW_TEXT, &SIGNED, &RAW_TEXT, &SIGNED, &SIGNED] {
+        talk.encoding = encoding;
+        talk.another(Placement::Keyed(topic("a")));
+        let told = talk.told();
+        talk.shard.listening(ticket(&told));
+    }
+    let encodes = |talk: &Talk| talk.metrics.encodings().collect::<Vec<_>>();
+    for event in ["x", "y"] {
+        talk.deliver("a", event);
+    }
+    talk.deliver("nobody follows this", "z");
+    assert_eq!(encodes(&talk), [("raw_text", 2), ("signed", 2)]);
+}
+
+#[test]
+fn fifty_topics_that_touch_a_connection_in_one_turn_cost_one_write() {
+    let mut talk = Talk::begin();
+    for name in ["a", "b", "c"] {
+        let told = talk.say(&format!("+{name}"));
+        talk.shard.listening(ticket(&told));
+    }
+    talk.heard();
+    let before = talk.metrics.kernel_sends.get();
+    for name in ["a", "b", "c"].into_iter().cycle().take(50) {
+        talk.deliver(name, "event");
+    }
+    assert_eq!(talk.heard().len(), 50 * 7);
+    assert_eq!(talk.metrics.kernel_sends.get() - before, 1);
 }
 
 #[test]
 fn leaving_before_the_confirmation_leaves_nothing_behind() {
     let mut talk = Talk::begin();
     let waiting = ticket(&talk.say("+a"));
-    assert_eq!(talk.say("-a"), [("a".to_owned(), 0, None)]);
+    assert_eq!(talk.say("-a"), []);
+    assert_eq!(talk.heard(), b"\x81\x02=a\x81\x02~a", "both wishes have their answer");
     talk.shard.listening(waiting);
+    assert_eq!(talk.told(), [("a".to_owned(), 0, None)], "now it is given up");
     assert_eq!(talk.publish("a"), b"");
 }
 
@@ -183,6 +295,29 @@ fn a_client_that_breaks_off_before_the_confirmation_leaves_nothing_behind() {
     talk.shard.listening(waiting);
     assert_eq!(talk.told(), [("a".to_owned(), 0, None)]);
     assert!(talk.shard.is_empty());
+}
+
+#[test]
+fn coming_back_before_the_confirmation_counts_from_the_first_one() {
+    let mut talk = Talk::begin();
+    let first = ticket(&talk.say("+a"));
+    talk.say("-a");
+    let second = ticket(&talk.say("+a"));
+    assert_eq!(talk.heard(), b"\x81\x02=a\x81\x02~a");
+    talk.shard.listening(first);
+    assert_eq!(talk.publish("a"), b"\x81\x02=a\x81\x05event");
+    talk.shard.listening(second);
+    assert_eq!(talk.publish("a"), b"\x81\x05event", "one subscription");
+    talk.say("-a");
+    assert!(talk.shard.place(&topic("a")).is_none(), "nothing is left of the second ticket");
+}
+
+#[test]
+fn a_publication_that_fails_is_told_to_its_client() {
+    let mut talk = Talk::begin();
+    let id = talk.wire.borrow().seat.expect("it has a seat");
+    talk.shard.unpublished(id, &topic("a"), PublishError::Unavailable);
+    assert_eq!(talk.heard(), b"\x81\x0dUnavailable a");
 }
 
 #[test]

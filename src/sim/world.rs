@@ -3,17 +3,17 @@
 use super::model::{Client, WELCOME};
 use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
 use crate::ear::Ear;
-use crate::engine::close::CloseCode;
+use crate::ear::Tick;
 use crate::engine::heartbeat::Rhythm;
-use crate::engine::mesh::{self, Control, Delivery, MeshNode, NodeId};
+use crate::engine::mesh::{self, Adoption, Control, Delivery, MeshNode, NodeId};
 use crate::engine::message::Message;
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat};
 use crate::engine::router::Router;
-use crate::engine::shard::{Arrival, Limits, Shard};
-use crate::engine::timers::Tick;
+use crate::engine::shard::{Limits, Shard};
 use crate::engine::topic::{Topic, TopicHasher};
 use crate::metrics::{Drop, NodeMetrics};
+use crate::wire::close::CloseCode;
 use bytes::Bytes;
 use fastrand::Rng;
 use std::cell::RefCell;
@@ -181,7 +181,7 @@ impl World {
         while let Some(number) = self.flying[shard].pop_front() {
             let client = &self.clients[number];
             let placement = Placement::Keyed(self.topics[client.topic].clone());
-            self.shards[shard].shard.arrive(Arrival {
+            self.shards[shard].shard.arrive(Adoption {
                 socket: PretendSocket(Rc::clone(&client.wire)),
                 peer: ([127, 0, 0, 1], 1).into(),
                 admission: Admission { protocol: Box::new(Listener), placement },
@@ -269,11 +269,12 @@ impl Place {
         let limits = Limits {
             outbound_bytes_max: OUTBOUND_BYTES_MAX,
             client_message_bytes_max: 1_000,
+            topics_per_connection_max: 3,
             client_messages_per_second: 0,
             rhythm: Rhythm { ping_interval: None, pong_timeout: Duration::from_secs(60) },
         };
         let metrics = Arc::<NodeMetrics>::default();
-        Self { shard: Shard::new(limits, Arc::clone(&metrics), Tick::default()), mesh, metrics }
+        Self { shard: Shard::new(mesh.id(), limits, Arc::clone(&metrics), Tick::default()), mesh, metrics }
     }
 
     fn end_turn(&mut self) {

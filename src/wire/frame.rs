@@ -72,7 +72,18 @@ pub fn seal_copied(payload: &str) -> SealedText {
 
 /// A text frame.
 pub fn text(payload: &str) -> Bytes {
-    join(&header(OpCode::Data(Data::Text), payload.len()), payload.as_bytes())
+    text_of(&[payload])
+}
+
+/// A text frame whose payload is these parts, one behind the other.
+pub fn text_of(parts: &[&str]) -> Bytes {
+    let header = header(OpCode::Data(Data::Text), parts.iter().map(|part| part.len()).sum());
+    let mut frame = BytesMut::with_capacity(header.len() + parts.iter().map(|part| part.len()).sum::<usize>());
+    frame.extend_from_slice(&header);
+    for part in parts {
+        frame.extend_from_slice(part.as_bytes());
+    }
+    frame.freeze()
 }
 
 /// A binary frame.

@@ -1,5 +1,6 @@
 //! The formats that travel on the wires, as pure functions: no sockets, no clocks, no logs.
 
+pub mod close;
 pub mod frame;
 pub mod head;
 pub mod query;

@@ -2,13 +2,15 @@
 #![allow(dead_code, reason = "tests and benches share this; each uses a part of it")]
 
 use bytes::{Bytes, BytesMut};
+use fanout::ear::Tick;
 use fanout::engine::connection::{ConnectionId, Outlet, Send, Socket, Watch};
 use fanout::engine::heartbeat::Rhythm;
+use fanout::engine::mesh::{Adoption, NodeId};
 use fanout::engine::message::Message;
-use fanout::engine::shard::{Arrival, Limits, Shard};
-use fanout::engine::timers::Tick;
+use fanout::engine::shard::{Limits, Shard};
 use fanout::engine::topic::{Topic, TopicHasher};
 use fanout::http::{Family, Request};
+use fanout::protocols::flux::FluxSettings;
 use fanout::protocols::{ProtocolSettings, families};
 use fanout::wire::{frame, head};
 use std::cell::Cell;
@@ -61,6 +63,16 @@ pub(crate) struct Sink {
 /// The way to all of them.
 struct Drain;
 
+fn flux_settings() -> FluxSettings {
+    FluxSettings {
+        base_path: "/flux".to_owned(),
+        prefix: "flux:".to_owned(),
+        broadcast_is_open: true,
+        channels: vec!["*".to_owned()],
+        event_bytes_max: 1 << 20,
+    }
+}
+
 impl Crowd {
     /// So many connections, spread evenly over `topics` users.
     pub(crate) fn new(connections: usize, topics: usize) -> Self {
@@ -74,12 +86,13 @@ impl Crowd {
         let limits = Limits {
             outbound_bytes_max: 1 << 20,
             client_message_bytes_max: 64 * 1024,
+            topics_per_connection_max: 128,
             client_messages_per_second: 10,
             rhythm: Rhythm { ping_interval: Some(PING_INTERVAL), pong_timeout: Duration::from_secs(60) },
         };
-        let shard = Shard::new(limits, Arc::default(), Tick::default());
+        let shard = Shard::new(NodeId::shard(0), limits, Arc::default(), Tick::default());
         let mut crowd = Self { shard, taken: Rc::default(), hasher: HASHER };
-        let settings = ProtocolSettings { workflow_prefix: PREFIX.to_owned(), echo_path: None };
+        let settings = ProtocolSettings { workflow_prefix: PREFIX.to_owned(), flux: flux_settings(), echo_path: None };
         let workflow = families(&settings, crowd.hasher).remove(0);
         for (connection, user) in users.into_iter().enumerate() {
             crowd.arrive(&workflow, user);
@@ -136,7 +149,7 @@ impl Crowd {
         let admission = (workflow.admit)(&Request::new(&head, peer)).expect("a good username");
         let response = Bytes::from_static(b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
         let socket = Sink { taken: Rc::clone(&self.taken), seat: None };
-        self.shard.arrive(Arrival { socket, peer, admission, response, unread: Bytes::new() });
+        self.shard.arrive(Adoption { socket, peer, admission, response, unread: Bytes::new() });
     }
 
     /// Plays the broker, which knows of every interest at once.

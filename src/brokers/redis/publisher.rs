@@ -53,7 +53,6 @@ struct Pipeline {
 }
 
 /// A command that has not been answered.
-#[derive(Clone, Copy)]
 enum Asked {
     Authentication,
     Life,
@@ -79,9 +78,9 @@ impl Publisher {
     pub(super) async fn run(self, publications: Publications) {
         let pipeline = Rc::clone(&self.pipeline);
         let connection = pipeline.router.ear.spawn(self.keep_connected());
-        while let Some(publication) = publications.recv().await {
+        while let Some(publication) = publications.next().await {
             pipeline.room().await;
-            pipeline.submit(&publication);
+            pipeline.submit(publication);
         }
         connection.cancel().await;
     }
@@ -184,14 +183,14 @@ impl Pipeline {
         .await;
     }
 
-    fn submit(&self, publication: &Publication) {
+    fn submit(&self, publication: Publication) {
         let Publication { topic, payload, ticket } = publication;
         let outbox = self.outbox.borrow();
         let Some(outbox) = &*outbox else {
-            return self.router.answer(*ticket, Err(PublishError::Unavailable));
+            return self.router.answer(ticket, Err(PublishError::Unavailable));
         };
-        self.in_flight.borrow_mut().push_back(Asked::Publication(*ticket));
-        outbox.offer(|out| command::encode(out, &[b"PUBLISH", topic.name(), payload]));
+        self.in_flight.borrow_mut().push_back(Asked::Publication(ticket));
+        outbox.offer(|out| command::encode(out, &[b"PUBLISH", topic.name(), &payload]));
     }
 
     fn ask_for_life(&self, outbox: &Outbox) {

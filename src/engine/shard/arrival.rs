@@ -2,36 +2,20 @@
 
 use super::Shard;
 use super::waiting::Waiting;
-use crate::engine::connection::{Allowance, Connection, Socket};
+use crate::ear::TICK;
+use crate::engine::connection::{Allowance, Connection, Socket, Subscription};
 use crate::engine::frame::Frame;
 use crate::engine::heartbeat::Heartbeat;
+use crate::engine::mesh::Adoption;
 use crate::engine::placement::Placement;
-use crate::engine::protocol::{Admission, Seat};
+use crate::engine::protocol::Seat;
 use crate::engine::subscriptions::Followers;
-use crate::engine::timers::TICK;
 use crate::engine::topic::TopicKey;
-use bytes::Bytes;
-use std::mem;
-use std::net::SocketAddr;
-
-/// A connection that has been handed to its shard.
-pub struct Arrival<S> {
-    /// The stream behind the request head.
-    pub socket: S,
-    /// The other end.
-    pub peer: SocketAddr,
-    /// Its conversation and place.
-    pub admission: Admission,
-    /// The answer to the upgrade request.
-    pub response: Bytes,
-    /// What the client sent behind its request.
-    pub unread: Bytes,
-}
 
 impl<S: Socket> Shard<S> {
     /// Takes in a connection that belongs here. It gets its seat, and its client the answer, once the broker knows
     /// that its topic is followed.
-    pub fn arrive(&mut self, arrival: Arrival<S>) {
+    pub fn arrive(&mut self, arrival: Adoption<S>) {
         match &arrival.admission.placement {
             Placement::Keyed(topic) => {
                 let topic = topic.clone();
@@ -42,14 +26,17 @@ impl<S: Socket> Shard<S> {
     }
 
     /// Gives a connection its seat; the answer to its request is the first thing its client will read.
-    pub(super) fn seat(&mut self, arrival: Arrival<S>, topic: Option<TopicKey>) {
-        let Arrival { mut socket, peer, admission, response, unread } = arrival;
+    pub(super) fn seat(&mut self, arrival: Adoption<S>, topic: Option<TopicKey>) {
+        let Adoption { mut socket, peer, admission, response, unread } = arrival;
         let heartbeat = Heartbeat::new(self.now, &self.limits.rhythm);
         let allowance = Allowance::new(self.now, self.limits.client_messages_per_second);
         let id = self.connections.insert_with_key(|id| {
             socket.take_seat(id);
             Connection::new(socket, admission.protocol, heartbeat, allowance)
         });
+        if let Some(origin) = self.connections[id].protocol.origin() {
+            self.publishers.insert(origin, id);
+        }
         self.metrics.connections.add(1);
         self.timers.insert(heartbeat.due(&self.limits.rhythm), id);
         if let Some(ends) = self.drain_ends {
@@ -57,15 +44,14 @@ impl<S: Socket> Shard<S> {
         }
         let offer = self.connections[id].outbound.send_preface(Frame::new(response), &mut self.workbench);
         self.note(id, offer);
-        if let Some(topic) = topic {
-            self.follow(id, topic);
+        if let Some(key) = topic {
+            self.follow(id, key);
+            self.connections[id].topics.push(Subscription { key, owed: 0 });
         }
         let followers = topic.map(|key| self.subscriptions.followers(key));
-        let seat =
-            Seat { topic: followers.map(Followers::topic), followers: followers.map_or(0, Followers::following) };
-        let mut actions = mem::take(&mut self.actions);
-        self.connections[id].protocol.opened(peer, &seat, &mut actions);
-        self.carry_out(id, actions);
+        let topic = followers.map(|followers| followers.topic().clone());
+        let seat = Seat { topic: topic.as_ref(), followers: followers.map_or(0, Followers::following) };
+        self.consult(id, |protocol, actions| protocol.opened(peer, &seat, actions));
         if !unread.is_empty() {
             self.received(id, &mut unread.to_vec());
         }

@@ -1,12 +1,12 @@
 //! How connections end: answered, closed, silent, drained or broken.
 
 use super::Shard;
-use crate::engine::close::{Close, CloseCode};
-use crate::engine::connection::{ConnectionId, Phase, Socket};
+use crate::engine::connection::{ConnectionId, Phase, Socket, Subscription};
 use crate::engine::frame::Frame;
 use crate::engine::heartbeat::Beat;
 use crate::engine::protocol::{Notice, Seat};
 use crate::metrics::Drop;
+use crate::wire::close::{Close, CloseCode};
 use crate::wire::frame;
 use bytes::Bytes;
 use std::mem;
@@ -42,7 +42,7 @@ impl<S: Socket> Shard<S> {
 
     /// Ends a connection behind what it is still to get.
     pub(super) fn close(&mut self, id: ConnectionId, code: CloseCode, reason: &str) {
-        if self.connections.get(id).is_some_and(|connection| connection.phase == Phase::Open) {
+        if self.is_open(id) {
             self.part(id, code);
             self.say_goodbye(id, frame::close(Some(code.number()), reason));
         }
@@ -50,7 +50,7 @@ impl<S: Socket> Shard<S> {
 
     /// Ends a connection instead of what it is still to get.
     pub(super) fn close_at_once(&mut self, id: ConnectionId, close: Close) {
-        if self.connections.get(id).is_some_and(|connection| connection.phase == Phase::Open) {
+        if self.is_open(id) {
             self.discard(id, Drop::SlowConsumer);
             self.close(id, close.code, close.reason);
         }
@@ -73,9 +73,12 @@ impl<S: Socket> Shard<S> {
         debug_assert_eq!(self.connections[id].phase, Phase::Open, "a connection ends once");
         let topics = mem::take(&mut self.connections[id].topics);
         let mut first = None;
-        for key in topics {
+        for Subscription { key, .. } in topics.into_iter().filter(|subscription| subscription.owed == 0) {
             let left = self.leave(key, id);
             first.get_or_insert(left);
+        }
+        if let Some(origin) = self.connections[id].protocol.origin() {
+            self.publishers.remove(&origin);
         }
         self.metrics.connections.subtract(1);
         self.metrics.ended.add(1);

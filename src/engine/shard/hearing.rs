@@ -1,12 +1,12 @@
 //! What clients send: bytes, frames, messages, and what their protocols want done about them.
 
 use super::Shard;
-use super::waiting::Waiting;
-use crate::engine::close::{Close, CloseCode};
-use crate::engine::connection::{ConnectionId, Phase, Socket};
+use crate::engine::connection::{ConnectionId, Phase, Socket, Verdict};
 use crate::engine::frame::Frame;
-use crate::engine::mesh::Publication;
-use crate::engine::protocol::{Action, Actions, ClientMessage, Pace};
+use crate::engine::mesh::{Asker, Publication, PublishError, Ticket};
+use crate::engine::protocol::{Action, Actions, ClientMessage, Pace, Protocol};
+use crate::engine::topic::Topic;
+use crate::wire::close::{Close, CloseCode};
 use crate::wire::frame;
 use crate::wire::ws::{Event, Input};
 use bytes::Bytes;
@@ -31,7 +31,7 @@ impl<S: Socket> Shard<S> {
         connection.heartbeat.heard(self.now);
         let mut decoder = mem::take(&mut connection.decoder);
         let mut input = Input::new(bytes);
-        while self.connections.get(id).is_some_and(|connection| connection.phase == Phase::Open) {
+        while self.is_open(id) {
             match decoder.next(&mut input, self.limits.client_message_bytes_max) {
                 Ok(Some(event)) => self.handle(id, event),
                 Ok(None) => break,
@@ -43,12 +43,14 @@ impl<S: Socket> Shard<S> {
         }
     }
 
-    pub(super) fn handle(&mut self, id: ConnectionId, event: Event<'_>) {
+    fn handle(&mut self, id: ConnectionId, event: Event<'_>) {
         if let Event::Close(close) = event {
             return self.answer_close(id, close.map(|close| close.code));
         }
-        if !self.may_send(id) {
-            return self.close(id, CloseCode::Policy, Close::TOO_FAST.reason);
+        match self.meter(id) {
+            Verdict::Allowed => {}
+            Verdict::TooFast => return self.refuse(id),
+            Verdict::Incorrigible => return self.close(id, CloseCode::Policy, Close::TOO_FAST.reason),
         }
         match event {
             Event::Text(text) => self.hear(id, ClientMessage::Text(text)),
@@ -62,42 +64,70 @@ impl<S: Socket> Shard<S> {
         }
     }
 
-    pub(super) fn hear(&mut self, id: ConnectionId, message: ClientMessage<'_>) {
+    fn hear(&mut self, id: ConnectionId, message: ClientMessage<'_>) {
         self.metrics.client_messages.add(1);
-        let mut actions = mem::take(&mut self.actions);
-        self.connections[id].protocol.received(message, &mut actions);
-        self.carry_out(id, actions);
+        self.consult(id, |protocol, actions| protocol.received(message, actions));
     }
 
-    pub(super) fn may_send(&mut self, id: ConnectionId) -> bool {
+    fn meter(&mut self, id: ConnectionId) -> Verdict {
         let rate = self.limits.client_messages_per_second;
         let connection = &mut self.connections[id];
-        rate == 0 || connection.protocol.pace() == Pace::Free || connection.allowance.spend(self.now, rate)
+        let pace = connection.protocol.pace();
+        if rate == 0 || pace == Pace::Free {
+            return Verdict::Allowed;
+        }
+        match connection.allowance.spend(self.now, rate) {
+            Verdict::TooFast if pace == Pace::Limited => Verdict::Incorrigible,
+            verdict => verdict,
+        }
     }
 
-    pub(super) fn carry_out(&mut self, id: ConnectionId, mut actions: Actions) {
+    fn refuse(&mut self, id: ConnectionId) {
+        self.metrics.client_messages_refused.add(1);
+        self.consult(id, |protocol, actions| protocol.refused(actions));
+    }
+
+    /// A publication of this connection has failed.
+    pub fn unpublished(&mut self, id: ConnectionId, topic: &Topic, error: PublishError) {
+        self.consult(id, |protocol, actions| protocol.unpublished(topic, error, actions));
+    }
+
+    pub(super) fn is_open(&self, id: ConnectionId) -> bool {
+        self.connections.get(id).is_some_and(|connection| connection.phase == Phase::Open)
+    }
+
+    /// Tells a protocol something and does what it wants done; who is about to leave wants nothing any more.
+    pub(super) fn consult(&mut self, id: ConnectionId, tell: impl FnOnce(&mut dyn Protocol, &mut Actions)) {
+        if self.is_open(id) {
+            let mut actions = mem::take(&mut self.actions);
+            tell(&mut *self.connections[id].protocol, &mut actions);
+            self.carry_out(id, actions);
+        }
+    }
+
+    fn carry_out(&mut self, id: ConnectionId, mut actions: Actions) {
         for action in actions.drain(..) {
             if self.connections[id].phase != Phase::Open {
                 // Nothing follows a close.
                 break;
             }
             match action {
-                Action::Subscribe(topic) => self.expect(&topic, Waiting::Subscription(id)),
+                Action::Subscribe(topic) => self.subscribe(id, &topic),
                 Action::Unsubscribe(topic) => self.unsubscribe(id, &topic),
                 Action::Send(sealed) => self.send(id, sealed),
-                Action::Publish { topic, payload } => {
-                    self.outgoing.publications.push(Publication { topic, payload, ticket: None });
-                }
+                Action::Publish { topic, payload } => self.publish(id, topic, payload),
                 Action::Close(close) => self.close(id, close.code, close.reason),
             }
         }
         self.actions = actions;
     }
 
+    fn publish(&mut self, id: ConnectionId, topic: Topic, payload: Bytes) {
+        let ticket = Ticket { node: self.node, asker: Asker::Connection(id, topic.clone()) };
+        self.outgoing.publications.push(Publication { topic, payload, ticket: Some(ticket) });
+    }
+
     pub(super) fn send(&mut self, id: ConnectionId, sealed: Bytes) {
-        let frame = Frame::new(sealed);
-        let outbound = &mut self.connections[id].outbound;
-        let offer = outbound.offer(&frame, self.limits.outbound_bytes_max, &mut self.workbench);
-        self.note(id, offer);
+        self.offer(id, &Frame::new(sealed));
     }
 }

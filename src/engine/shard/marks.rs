@@ -5,9 +5,11 @@
 //! distribute:  mark ──► bundle ──► every member       and 1 000 there
 //! ```
 
+use crate::engine::connection::ConnectionId;
 use crate::engine::subscriptions::Group;
 use crate::engine::topic::TopicKey;
 use bytes::Bytes;
+use std::ops::Range;
 
 /// Room for messages that a mark keeps for its next use: 2 KiB.
 const SPARE_MESSAGES_MAX: usize = 64;
@@ -18,6 +20,8 @@ pub(super) struct Mark {
     pub(super) topic: TopicKey,
     pub(super) group: usize,
     pub(super) sealed: Vec<Bytes>,
+    /// Which of them are whose own: that client does not get it.
+    pub(super) own: Vec<(usize, ConnectionId)>,
 }
 
 /// The marks of a turn. Their lists are used again: in the steady state nothing is allocated.
@@ -27,9 +31,23 @@ pub(super) struct Marks {
     used: usize,
 }
 
+impl Mark {
+    /// Adds a message for everybody of the group, except its publisher.
+    pub(super) fn add(&mut self, sealed: Bytes, publisher: Option<ConnectionId>) {
+        self.own.extend(publisher.map(|publisher| (self.sealed.len(), publisher)));
+        self.sealed.push(sealed);
+    }
+
+    /// Who has published something of a bundle.
+    pub(super) fn own_in(&self, bundle: &Range<usize>) -> &[(usize, ConnectionId)] {
+        let before = |end: usize| self.own.partition_point(|&(index, _)| index < end);
+        &self.own[before(bundle.start)..before(bundle.end)]
+    }
+}
+
 impl Marks {
-    /// Adds a message to the mark of a group, which is the `index`th of its topic.
-    pub(super) fn add(&mut self, topic: TopicKey, index: usize, group: &mut Group, sealed: Bytes) {
+    /// The mark of a group, which is the `index`th of its topic.
+    pub(super) fn of(&mut self, topic: TopicKey, index: usize, group: &mut Group) -> &mut Mark {
         let used = self.used;
         let place = *group.mark.get_or_insert_with(|| u32::try_from(used).expect("a turn takes fewer messages"));
         if place as usize == used {
@@ -39,7 +57,7 @@ impl Marks {
             }
             (self.marks[used].topic, self.marks[used].group) = (topic, index);
         }
-        self.marks[place as usize].sealed.push(sealed);
+        &mut self.marks[place as usize]
     }
 
     /// Takes one mark; give it back with [`Marks::give_back`].
@@ -51,6 +69,7 @@ impl Marks {
     pub(super) fn give_back(&mut self, place: usize, mut mark: Mark) {
         mark.sealed.clear();
         mark.sealed.shrink_to(SPARE_MESSAGES_MAX);
+        mark.own.clear();
         self.marks[place] = mark;
     }
 

@@ -1,9 +1,9 @@
 //! Who follows what, and who waits until the broker knows of it.
 
 use super::Shard;
-use super::arrival::Arrival;
-use crate::engine::connection::{ConnectionId, Phase, Socket};
-use crate::engine::mesh::Interest;
+use crate::engine::connection::{Connection, ConnectionId, Phase, Socket, Subscription};
+use crate::engine::mesh::{Adoption, Interest};
+use crate::engine::protocol::Answer;
 use crate::engine::topic::{Topic, TopicKey};
 use slotmap::{Key, KeyData};
 use std::mem;
@@ -13,104 +13,130 @@ slotmap::new_key_type! {
     pub(super) struct Ticket;
 }
 
-/// What happens once the broker knows of an interest.
+/// What happens once the broker knows of an interest. Until then it is expected among the topic's followers, whatever
+/// becomes of the connection meanwhile.
 pub(super) enum Waiting<S> {
     /// The connection gets its seat.
-    Arrival(Box<Arrival<S>>),
-    /// The connection follows one more topic.
+    Arrival(Box<Adoption<S>>),
+    /// The connection follows one more topic, if it still wants to.
     Subscription(ConnectionId),
 }
 
 impl<S: Socket> Shard<S> {
     /// The broker knows of the interest with this ticket.
     pub fn listening(&mut self, ticket: u64) {
-        let Some((topic, waiting)) = self.waiting.remove(KeyData::from_ffi(ticket).into()) else { return };
+        let Some((key, waiting)) = self.waiting.remove(KeyData::from_ffi(ticket).into()) else { return };
         match waiting {
-            Waiting::Arrival(arrival) => self.seat(*arrival, Some(topic)),
-            Waiting::Subscription(id) => self.subscribed(id, topic),
+            Waiting::Arrival(arrival) => self.seat(*arrival, Some(key)),
+            Waiting::Subscription(id) => self.confirmed(id, key),
         }
     }
 
-    pub(super) fn expect(&mut self, topic: &Topic, waiting: Waiting<S>) {
+    /// How many connections follow a topic here or are about to.
+    pub fn followers(&self, topic: &Topic) -> usize {
+        self.subscriptions.find(topic).map_or(0, |key| self.subscriptions.followers(key).count())
+    }
+
+    pub(super) fn expect(&mut self, topic: &Topic, waiting: Waiting<S>) -> TopicKey {
         let key = self.subscriptions.expect(topic);
         let ticket = self.waiting.insert((key, waiting));
-        self.announce(key, Some(ticket.data().as_ffi()));
+        let followers = self.subscriptions.followers(key);
+        let (topic, count) = (followers.topic().clone(), followers.count());
+        self.announce(key, &topic, count, Some(ticket.data().as_ffi()));
+        key
     }
 
-    pub(super) fn follow(&mut self, id: ConnectionId, key: TopicKey) {
-        self.distribute();
-        let connection = &mut self.connections[id];
-        self.subscriptions.follow(key, id, connection.protocol.encoding());
-        connection.topics.push(key);
-    }
-
-    pub(super) fn subscribed(&mut self, id: ConnectionId, key: TopicKey) {
-        let topic = self.subscriptions.followers(key).topic().clone();
-        let open = self.connections.get(id).filter(|connection| connection.phase == Phase::Open);
-        let Some(connection) = open else { return self.give_up(key) };
-        if connection.topics.contains(&key) {
-            self.give_up(key);
+    pub(super) fn subscribe(&mut self, id: ConnectionId, topic: &Topic) {
+        let topics_max = self.limits.topics_per_connection_max;
+        if let Some(index) = self.find_subscription(id, topic) {
+            let subscription = &mut self.connections[id].topics[index];
+            if subscription.owed == 0 {
+                return self.answer(id, topic, Answer::Subscribed);
+            }
+            subscription.owed = subscription.owed.saturating_add(1);
+        } else if self.connections[id].topics.len() >= topics_max {
+            self.answer(id, topic, Answer::TooMany);
         } else {
-            self.follow(id, key);
+            let key = self.expect(topic, Waiting::Subscription(id));
+            self.connections[id].topics.push(Subscription { key, owed: 1 });
         }
-        let mut actions = mem::take(&mut self.actions);
-        self.connections[id].protocol.subscribed(&topic, &mut actions);
-        self.carry_out(id, actions);
     }
 
     pub(super) fn unsubscribe(&mut self, id: ConnectionId, topic: &Topic) {
-        let subscriptions = &self.subscriptions;
-        let is_it = |key: TopicKey| subscriptions.followers(key).topic() == topic;
-        let is_asked = |(key, waiting): &(TopicKey, Waiting<S>)| waiting.is_subscription_of(id) && is_it(*key);
-        let asked: Vec<Ticket> = self.waiting.iter().filter(|(_, asked)| is_asked(asked)).map(|(key, _)| key).collect();
-        let followed = self.connections[id].topics.iter().position(|&key| is_it(key));
-        for ticket in asked {
-            let (key, _) = self.waiting.remove(ticket).expect("found above");
-            self.give_up(key);
-        }
-        if let Some(index) = followed {
-            let key = self.connections[id].topics.swap_remove(index);
+        let Some(index) = self.find_subscription(id, topic) else {
+            return self.answer(id, topic, Answer::NotSubscribed);
+        };
+        let Subscription { key, owed } = self.connections[id].topics.swap_remove(index);
+        if owed == 0 {
             self.leave(key, id);
         }
+        // What was not in place yet is given up when its ticket comes back; every wish has its answer all the same.
+        self.answer_owed(id, topic, owed);
+        self.answer(id, topic, Answer::Unsubscribed);
+    }
+
+    fn find_subscription(&self, id: ConnectionId, topic: &Topic) -> Option<usize> {
+        let key = self.subscriptions.find(topic)?;
+        self.connections[id].topics.iter().position(|subscription| subscription.key == key)
+    }
+
+    pub(super) fn is_following(&self, id: ConnectionId, key: TopicKey) -> bool {
+        let is_it = |subscription: &Subscription| subscription.key == key && subscription.owed == 0;
+        self.connections.get(id).is_some_and(|connection| connection.topics.iter().any(is_it))
+    }
+
+    fn confirmed(&mut self, id: ConnectionId, key: TopicKey) {
+        let wished = self.connections.get_mut(id).and_then(|connection| connection.expected(key));
+        let Some(owed) = wished.map(|subscription| mem::take(&mut subscription.owed)) else {
+            return self.give_up(key);
+        };
+        let topic = self.subscriptions.followers(key).topic().clone();
+        self.follow(id, key);
+        self.answer_owed(id, &topic, owed);
+    }
+
+    fn answer_owed(&mut self, id: ConnectionId, topic: &Topic, owed: u32) {
+        for _ in 0..owed {
+            self.answer(id, topic, Answer::Subscribed);
+        }
+    }
+
+    fn answer(&mut self, id: ConnectionId, topic: &Topic, answer: Answer) {
+        self.consult(id, |protocol, actions| protocol.answered(topic, answer, actions));
+    }
+
+    /// Makes one who is expected a follower: from here on it gets what is delivered.
+    pub(super) fn follow(&mut self, id: ConnectionId, key: TopicKey) {
+        self.distribute();
+        self.subscriptions.follow(key, id, self.connections[id].protocol.encoding());
     }
 
     pub(super) fn leave(&mut self, key: TopicKey, id: ConnectionId) -> (Topic, usize) {
         self.distribute();
         let topic = self.subscriptions.followers(key).topic().clone();
         let left = self.subscriptions.leave(key, id);
-        self.announce_left(key, &topic, left);
+        self.announce(key, &topic, left, None);
         (topic, left)
     }
 
-    pub(super) fn give_up(&mut self, key: TopicKey) {
+    fn give_up(&mut self, key: TopicKey) {
         let topic = self.subscriptions.followers(key).topic().clone();
         let left = self.subscriptions.give_up(key);
-        self.announce_left(key, &topic, left);
+        self.announce(key, &topic, left, None);
     }
 
-    pub(super) fn announce_left(&mut self, key: TopicKey, topic: &Topic, left: usize) {
-        if left > 0 {
-            return self.announce(key, None);
-        }
-        self.outgoing.interests.push(Interest { topic: topic.clone(), place: key, followers: 0, ticket: None });
-        self.metrics.topics.set(self.subscriptions.topics() as u64);
-    }
-
-    pub(super) fn announce(&mut self, key: TopicKey, ticket: Option<u64>) {
-        let followers = self.subscriptions.followers(key);
-        let count = u32::try_from(followers.count()).expect("a process has fewer than 2^32 sockets");
-        self.outgoing.interests.push(Interest {
-            topic: followers.topic().clone(),
-            place: key,
-            followers: count,
-            ticket,
-        });
+    /// So many follow a topic from now on, those who are about to included.
+    fn announce(&mut self, place: TopicKey, topic: &Topic, followers: usize, ticket: Option<u64>) {
+        let followers = u32::try_from(followers).expect("a process has fewer than 2^32 sockets");
+        self.outgoing.interests.push(Interest { topic: topic.clone(), place, followers, ticket });
         self.metrics.topics.set(self.subscriptions.topics() as u64);
     }
 }
 
-impl<S> Waiting<S> {
-    pub(super) fn is_subscription_of(&self, id: ConnectionId) -> bool {
-        matches!(self, Self::Subscription(of) if *of == id)
+impl<S> Connection<S> {
+    /// The connection's wish for a topic that the broker did not know of yet, if it still has it.
+    fn expected(&mut self, key: TopicKey) -> Option<&mut Subscription> {
+        let is_open = self.phase == Phase::Open;
+        self.topics.iter_mut().find(|subscription| is_open && subscription.key == key && subscription.owed > 0)
     }
 }

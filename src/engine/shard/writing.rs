@@ -1,15 +1,17 @@
 //! The end of a turn: what it brought is offered to the followers, and everybody who was touched is written to.
 
 use super::Shard;
-use crate::engine::close::Close;
+use super::marks::Mark;
 use crate::engine::connection::{ConnectionId, Outlet, Phase, SENDS_PER_BATCH_MAX, Send, Socket, Watch};
 use crate::engine::frame::Frame;
 use crate::engine::outbound::{Offer, Portion};
 use crate::metrics::Drop;
+use crate::wire::close::Close;
 use arrayvec::ArrayVec;
 use bytes::Bytes;
 use std::io;
 use std::mem;
+use std::ops::Range;
 
 /// Messages for one group that go out as one frame, in bytes: what one kernel call takes.
 const BUNDLE_BYTES_MAX: usize = 64 * 1024;
@@ -43,26 +45,58 @@ impl<S: Socket> Shard<S> {
         let bundle_bytes_max = BUNDLE_BYTES_MAX.min(self.limits.outbound_bytes_max / 4);
         let mut place = 0;
         while let Some(mark) = self.marks.take(place) {
-            let group = self.subscriptions.group(mark.topic, mark.group);
-            group.mark = None;
+            self.subscriptions.group(mark.topic, mark.group).mark = None;
             for bundle in bundles(&mark.sealed, bundle_bytes_max) {
-                let frame = Frame::bundle(bundle);
-                for &id in &group.members {
-                    let outbound = &mut self.connections[id].outbound;
-                    match outbound.offer(&frame, self.limits.outbound_bytes_max, &mut self.workbench) {
-                        Offer::First => self.touched.push(id),
-                        Offer::Queued => {}
-                        Offer::Full => {
-                            self.full.push(id);
-                            self.metrics.dropped(Drop::SlowConsumer).add(frame.count());
-                        }
-                    }
-                }
+                self.offer_bundle(&mark, bundle);
             }
             self.marks.give_back(place, mark);
             place += 1;
         }
         self.marks.clear();
+    }
+
+    fn offer_bundle(&mut self, mark: &Mark, bundle: Range<usize>) {
+        let frame = Frame::bundle(&mark.sealed[bundle.clone()]);
+        let own = mark.own_in(&bundle);
+        let members = mem::take(&mut self.subscriptions.group(mark.topic, mark.group).members);
+        for &id in &members {
+            if own.iter().all(|&(_, publisher)| publisher != id) {
+                self.offer(id, &frame);
+            }
+        }
+        self.subscriptions.group(mark.topic, mark.group).members = members;
+        if !own.is_empty() && bundle.len() > 1 {
+            self.offer_to_publishers(mark, bundle);
+        }
+    }
+
+    /// Those who have published something of a bundle get the rest of it, frame by frame.
+    fn offer_to_publishers(&mut self, mark: &Mark, bundle: Range<usize>) {
+        let frames: Vec<Frame> = mark.sealed[bundle.clone()].iter().cloned().map(Frame::new).collect();
+        let own = mark.own_in(&bundle);
+        for (place, &(_, publisher)) in own.iter().enumerate() {
+            let had_its_turn = own[..place].iter().any(|&(_, before)| before == publisher);
+            if had_its_turn || !self.is_following(publisher, mark.topic) {
+                continue;
+            }
+            for (index, frame) in bundle.clone().zip(&frames) {
+                if own.binary_search(&(index, publisher)).is_err() {
+                    self.offer(publisher, frame);
+                }
+            }
+        }
+    }
+
+    pub(super) fn offer(&mut self, id: ConnectionId, frame: &Frame) {
+        let outbound = &mut self.connections[id].outbound;
+        match outbound.offer(frame, self.limits.outbound_bytes_max, &mut self.workbench) {
+            Offer::First => self.touched.push(id),
+            Offer::Queued => {}
+            Offer::Full => {
+                self.full.push(id);
+                self.metrics.dropped(Drop::SlowConsumer).add(frame.count());
+            }
+        }
     }
 
     /// Takes as many of the touched as one batch holds; afterwards their portions lie ready.
@@ -139,17 +173,18 @@ impl<S: Socket> Shard<S> {
 }
 
 /// Cuts messages into runs of at most `bytes_max`; a longer message stands alone.
-fn bundles(sealed: &[Bytes], bytes_max: usize) -> impl Iterator<Item = &[Bytes]> {
-    let mut rest = sealed;
+fn bundles(sealed: &[Bytes], bytes_max: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
     std::iter::from_fn(move || {
+        let rest = &sealed[start..];
         let mut bytes = 0;
         let fits = |message: &&Bytes| {
             bytes += message.len();
             bytes <= bytes_max
         };
-        let count = rest.iter().take_while(fits).count().max(1).min(rest.len());
-        let (bundle, behind) = rest.split_at(count);
-        rest = behind;
+        let end = start + rest.iter().take_while(fits).count().max(1).min(rest.len());
+        let bundle = start..end;
+        start = end;
         (!bundle.is_empty()).then_some(bundle)
     })
 }

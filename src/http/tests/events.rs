@@ -25,7 +25,8 @@ fn an_event_goes_to_the_broker_and_its_answer_to_the_client() {
         assert_eq!(publication.topic.name(), topic.as_bytes());
         assert_eq!(publication.payload, body);
         let ticket = publication.ticket.unwrap();
-        assert_eq!((ticket.node, ticket.request), (NodeId::shard(1), slotmap::Key::data(&visit.key).as_ffi()));
+        let asker = Asker::Request(slotmap::Key::data(&visit.key).as_ffi());
+        assert_eq!(ticket, Ticket { node: NodeId::shard(1), asker });
         assert_eq!(visit.front.interest(visit.key), Interest::Nothing);
         assert!(matches!(visit.front.published(visit.key, Ok(3), visit.now), Step::Stay));
         let reply = visit.reply();

@@ -7,12 +7,12 @@ mod events;
 mod upgrades;
 
 use super::*;
-use crate::engine::close::CloseCode;
 use crate::engine::mesh::NodeId;
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat};
 use crate::engine::topic::TopicHasher;
 use crate::metrics::Registry;
+use crate::wire::close::CloseCode;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -49,7 +49,9 @@ fn stub(path: &str) -> Family {
             _ => Err(Refusal::new(403, "not ok", "ok=1")),
         }
     };
-    Family { name: "stub", path: path.to_owned(), admit: Box::new(admit) }
+    let page: Page = Box::new(|site| Response::json(200, &serde_json::json!({ "version": site.settings.version })));
+    let pages = vec![(format!("{path}/about"), page)];
+    Family { name: "stub", path: path.to_owned(), prefix: None, pages, admit: Box::new(admit) }
 }
 
 fn site() -> Site {
