@@ -7,7 +7,7 @@
 //!
 //! Invariants:
 //! - a connection that is `Open` follows its topics; from `Closing` on it follows nothing and gets nothing new;
-//! - a connection with unsent frames is in `touched`, once, or its socket is watched for room;
+//! - a connection with unsent frames is in the turn's `touched`, once, or its socket is watched for room;
 //! - what is in `marks` was delivered to those who follow *now*: before anybody comes or goes it is distributed;
 //! - whoever is in `subscriptions` is in `connections`.
 
@@ -20,12 +20,12 @@ mod writing;
 
 use self::marks::Marks;
 use self::waiting::Waiting;
+use self::writing::Turn;
 use super::connection::{Connection, ConnectionId, Phase, Socket};
 use super::frame::Frame;
 use super::heartbeat::Rhythm;
 use super::mesh::{Interest, NodeId, Publication};
 use super::message::{Message, Origin};
-use super::outbound::{Offer, Workbench};
 use super::protocol::{Actions, Notice, Sealed};
 use super::subscriptions::Subscriptions;
 use super::topic::{Topic, TopicKey};
@@ -65,11 +65,7 @@ pub struct Shard<S> {
     publishers: HashMap<Origin, ConnectionId>,
     /// What this turn has brought and nobody was offered yet.
     marks: Marks,
-    /// Connections to be written to at the end of the turn; each at most once.
-    touched: Vec<ConnectionId>,
-    /// Connections whose queue was full for a frame of this turn.
-    full: Vec<ConnectionId>,
-    workbench: Workbench,
+    turn: Turn,
     /// What goes into the sends of a batch.
     portions: writing::Portions,
     /// What became of the sends of a batch.
@@ -104,9 +100,7 @@ impl<S: Socket> Shard<S> {
             waiting: SlotMap::with_key(),
             publishers: HashMap::new(),
             marks: Marks::default(),
-            touched: Vec::new(),
-            full: Vec::new(),
-            workbench: Workbench::default(),
+            turn: Turn::new(limits.outbound_bytes_max),
             portions: Vec::new(),
             taken: Vec::new(),
             timers: Wheel::new(now),
@@ -184,7 +178,7 @@ impl<S: Socket> Shard<S> {
     /// The socket takes bytes again.
     pub fn writable(&mut self, id: ConnectionId) {
         if self.connections.get_mut(id).is_some_and(|connection| connection.outbound.retry()) {
-            self.touched.push(id);
+            self.turn.touched.push(id);
         }
     }
 
@@ -200,15 +194,7 @@ impl<S: Socket> Shard<S> {
     }
 
     fn send_last(&mut self, id: ConnectionId, last: Frame) {
-        let offer = self.connections[id].outbound.send_last(last, &mut self.workbench);
-        self.note(id, offer);
-    }
-
-    fn note(&mut self, id: ConnectionId, offer: Offer) {
-        match offer {
-            Offer::First => self.touched.push(id),
-            Offer::Queued => {}
-            Offer::Full => self.full.push(id),
-        }
+        let offer = self.connections[id].outbound.send_last(last, &mut self.turn.workbench);
+        self.turn.note(id, offer);
     }
 }

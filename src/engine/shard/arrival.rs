@@ -42,8 +42,8 @@ impl<S: Socket> Shard<S> {
         if let Some(ends) = self.drain_ends {
             self.timers.insert(ends.min(self.now.after(TICK)), id);
         }
-        let offer = self.connections[id].outbound.send_preface(Frame::new(response), &mut self.workbench);
-        self.note(id, offer);
+        let offer = self.connections[id].outbound.send_preface(Frame::new(response), &mut self.turn.workbench);
+        self.turn.note(id, offer);
         if let Some(key) = topic {
             self.follow(id, key);
             self.connections[id].topics.push(Subscription { key, owed: 0 });

@@ -64,7 +64,7 @@ impl<S: Socket> Shard<S> {
     }
 
     pub(super) fn discard(&mut self, id: ConnectionId, reason: Drop) {
-        let discarded = self.connections[id].outbound.discard(&mut self.workbench);
+        let discarded = self.connections[id].outbound.discard(&mut self.turn.workbench);
         self.metrics.dropped(reason).add(discarded);
     }
 
@@ -125,8 +125,8 @@ impl<S: Socket> Shard<S> {
         match beat {
             Beat::Wait => {}
             Beat::Ping => {
-                let offer = connection.outbound.send_ping(Frame::new(frame::ping()), &mut self.workbench);
-                self.note(id, offer);
+                let offer = connection.outbound.send_ping(Frame::new(frame::ping()), &mut self.turn.workbench);
+                self.turn.note(id, offer);
             }
             Beat::Silent => self.close(id, Close::SILENT.code, Close::SILENT.reason),
         }

@@ -57,8 +57,8 @@ impl<S: Socket> Shard<S> {
             Event::Binary(bytes) => self.hear(id, ClientMessage::Binary(bytes)),
             Event::Ping(payload) => {
                 let offer =
-                    self.connections[id].outbound.send_pong(Frame::new(frame::pong(payload)), &mut self.workbench);
-                self.note(id, offer);
+                    self.connections[id].outbound.send_pong(Frame::new(frame::pong(payload)), &mut self.turn.workbench);
+                self.turn.note(id, offer);
             }
             Event::Pong(_) | Event::Close(_) => {}
         }
@@ -128,6 +128,6 @@ impl<S: Socket> Shard<S> {
     }
 
     pub(super) fn send(&mut self, id: ConnectionId, sealed: Bytes) {
-        self.offer(id, &Frame::new(sealed));
+        self.turn.offer(&mut self.connections, [id].into_iter(), &Frame::new(sealed));
     }
 }

@@ -40,6 +40,9 @@ impl Mark {
 
     /// Who has published something of a bundle.
     pub(super) fn own_in(&self, bundle: &Range<usize>) -> &[(usize, ConnectionId)] {
+        if self.own.is_empty() {
+            return &[];
+        }
         let before = |end: usize| self.own.partition_point(|&(index, _)| index < end);
         &self.own[before(bundle.start)..before(bundle.end)]
     }

@@ -80,11 +80,6 @@ impl<S: Socket> Shard<S> {
         self.connections[id].topics.iter().position(|subscription| subscription.key == key)
     }
 
-    pub(super) fn is_following(&self, id: ConnectionId, key: TopicKey) -> bool {
-        let is_it = |subscription: &Subscription| subscription.key == key && subscription.owed == 0;
-        self.connections.get(id).is_some_and(|connection| connection.topics.iter().any(is_it))
-    }
-
     fn confirmed(&mut self, id: ConnectionId, key: TopicKey) {
         let wished = self.connections.get_mut(id).and_then(|connection| connection.expected(key));
         let Some(owed) = wished.map(|subscription| mem::take(&mut subscription.owed)) else {
@@ -134,6 +129,11 @@ impl<S: Socket> Shard<S> {
 }
 
 impl<S> Connection<S> {
+    /// Whether it gets what is delivered to a topic.
+    pub(super) fn follows(&self, key: TopicKey) -> bool {
+        self.topics.iter().any(|subscription| subscription.key == key && subscription.owed == 0)
+    }
+
     /// The connection's wish for a topic that the broker did not know of yet, if it still has it.
     fn expected(&mut self, key: TopicKey) -> Option<&mut Subscription> {
         let is_open = self.phase == Phase::Open;

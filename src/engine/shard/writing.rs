@@ -2,13 +2,14 @@
 
 use super::Shard;
 use super::marks::Mark;
-use crate::engine::connection::{ConnectionId, Outlet, Phase, SENDS_PER_BATCH_MAX, Send, Socket, Watch};
+use crate::engine::connection::{Connection, ConnectionId, Outlet, Phase, SENDS_PER_BATCH_MAX, Send, Socket, Watch};
 use crate::engine::frame::Frame;
-use crate::engine::outbound::{Offer, Portion};
+use crate::engine::outbound::{Offer, Portion, Workbench};
 use crate::metrics::Drop;
 use crate::wire::close::Close;
 use arrayvec::ArrayVec;
 use bytes::Bytes;
+use slotmap::SlotMap;
 use std::io;
 use std::mem;
 use std::ops::Range;
@@ -21,23 +22,37 @@ const JOINED_BYTES_PER_BATCH_MAX: usize = 256 * 1024;
 
 pub(super) type Portions = Vec<(ConnectionId, Portion)>;
 
+/// What a turn has changed for connections.
+#[derive(Debug)]
+pub(super) struct Turn {
+    /// Those to be written to at its end; each at most once.
+    pub(super) touched: Vec<ConnectionId>,
+    /// Those whose queue was full for one of its frames.
+    pub(super) full: Vec<ConnectionId>,
+    /// Frames that were refused by that.
+    refused: u64,
+    pub(super) workbench: Workbench,
+    outbound_bytes_max: usize,
+}
+
 impl<S: Socket> Shard<S> {
     /// Offers what the turn has brought, judges those whose queue was full, then writes to everybody who was touched:
     /// one kernel call each, in batches.
     pub fn end_turn(&mut self, outlet: &mut impl Outlet<S>) {
         self.distribute();
-        while let Some(id) = self.full.pop() {
+        self.metrics.dropped(Drop::SlowConsumer).add(mem::take(&mut self.turn.refused));
+        while let Some(id) = self.turn.full.pop() {
             self.close_at_once(id, Close::SLOW);
         }
         let mut next = 0;
         let mut portions = mem::take(&mut self.portions);
-        while next < self.touched.len() {
+        while next < self.turn.touched.len() {
             self.prepare_batch(&mut next, &mut portions);
             self.send_batch(&portions, outlet);
             self.settle_batch(&portions);
         }
         self.portions = portions;
-        self.touched.clear();
+        self.turn.touched.clear();
     }
 
     /// Offers everything that was delivered to those who follow its topic *now*: who comes or goes does so behind it.
@@ -45,9 +60,18 @@ impl<S: Socket> Shard<S> {
         let bundle_bytes_max = BUNDLE_BYTES_MAX.min(self.limits.outbound_bytes_max / 4);
         let mut place = 0;
         while let Some(mark) = self.marks.take(place) {
-            self.subscriptions.group(mark.topic, mark.group).mark = None;
+            let group = self.subscriptions.group(mark.topic, mark.group);
+            group.mark = None;
             for bundle in bundles(&mark.sealed, bundle_bytes_max) {
-                self.offer_bundle(&mark, bundle);
+                let frame = Frame::bundle(&mark.sealed[bundle.clone()]);
+                let own = mark.own_in(&bundle);
+                if own.is_empty() {
+                    self.turn.offer(&mut self.connections, group.members.iter().copied(), &frame);
+                } else {
+                    let others = group.members.iter().filter(|&&id| own.iter().all(|&(_, publisher)| publisher != id));
+                    self.turn.offer(&mut self.connections, others.copied(), &frame);
+                    self.turn.offer_to_publishers(&mut self.connections, &mark, bundle);
+                }
             }
             self.marks.give_back(place, mark);
             place += 1;
@@ -55,62 +79,18 @@ impl<S: Socket> Shard<S> {
         self.marks.clear();
     }
 
-    fn offer_bundle(&mut self, mark: &Mark, bundle: Range<usize>) {
-        let frame = Frame::bundle(&mark.sealed[bundle.clone()]);
-        let own = mark.own_in(&bundle);
-        let members = mem::take(&mut self.subscriptions.group(mark.topic, mark.group).members);
-        for &id in &members {
-            if own.iter().all(|&(_, publisher)| publisher != id) {
-                self.offer(id, &frame);
-            }
-        }
-        self.subscriptions.group(mark.topic, mark.group).members = members;
-        if !own.is_empty() && bundle.len() > 1 {
-            self.offer_to_publishers(mark, bundle);
-        }
-    }
-
-    /// Those who have published something of a bundle get the rest of it, frame by frame.
-    fn offer_to_publishers(&mut self, mark: &Mark, bundle: Range<usize>) {
-        let frames: Vec<Frame> = mark.sealed[bundle.clone()].iter().cloned().map(Frame::new).collect();
-        let own = mark.own_in(&bundle);
-        for (place, &(_, publisher)) in own.iter().enumerate() {
-            let had_its_turn = own[..place].iter().any(|&(_, before)| before == publisher);
-            if had_its_turn || !self.is_following(publisher, mark.topic) {
-                continue;
-            }
-            for (index, frame) in bundle.clone().zip(&frames) {
-                if own.binary_search(&(index, publisher)).is_err() {
-                    self.offer(publisher, frame);
-                }
-            }
-        }
-    }
-
-    pub(super) fn offer(&mut self, id: ConnectionId, frame: &Frame) {
-        let outbound = &mut self.connections[id].outbound;
-        match outbound.offer(frame, self.limits.outbound_bytes_max, &mut self.workbench) {
-            Offer::First => self.touched.push(id),
-            Offer::Queued => {}
-            Offer::Full => {
-                self.full.push(id);
-                self.metrics.dropped(Drop::SlowConsumer).add(frame.count());
-            }
-        }
-    }
-
     /// Takes as many of the touched as one batch holds; afterwards their portions lie ready.
     fn prepare_batch(&mut self, next: &mut usize, portions: &mut Portions) {
         portions.clear();
-        self.workbench.clear();
+        self.turn.workbench.clear();
         while portions.len() < SENDS_PER_BATCH_MAX
-            && self.workbench.joined_bytes() < JOINED_BYTES_PER_BATCH_MAX
-            && let Some(&id) = self.touched.get(*next)
+            && self.turn.workbench.joined_bytes() < JOINED_BYTES_PER_BATCH_MAX
+            && let Some(&id) = self.turn.touched.get(*next)
         {
             *next += 1;
             let Some(connection) = self.connections.get_mut(id) else { continue };
             let was_late = connection.outbound.is_late();
-            match connection.outbound.prepare(&mut self.workbench) {
+            match connection.outbound.prepare(&mut self.turn.workbench) {
                 Some(portion) => portions.push((id, portion)),
                 None => self.settle(id, was_late),
             }
@@ -120,7 +100,7 @@ impl<S: Socket> Shard<S> {
     fn send_batch(&mut self, portions: &Portions, outlet: &mut impl Outlet<S>) {
         let send = |(id, portion): &(ConnectionId, Portion)| {
             let connection = &self.connections[*id];
-            Send { socket: &connection.socket, bytes: connection.outbound.bytes(portion, &self.workbench) }
+            Send { socket: &connection.socket, bytes: connection.outbound.bytes(portion, &self.turn.workbench) }
         };
         let sends: ArrayVec<Send<'_, S>, SENDS_PER_BATCH_MAX> = portions.iter().map(send).collect();
         self.metrics.kernel_sends.add(sends.len() as u64);
@@ -139,12 +119,12 @@ impl<S: Socket> Shard<S> {
     fn sent(&mut self, id: ConnectionId, portion: &Portion, taken: io::Result<usize>) {
         let outbound = &mut self.connections[id].outbound;
         let was_late = outbound.is_late();
-        let offered = outbound.bytes(portion, &self.workbench).len();
-        let Ok(sent) = outbound.sent(offered, taken, &mut self.workbench) else { return self.hung_up(id) };
+        let offered = outbound.bytes(portion, &self.turn.workbench).len();
+        let Ok(sent) = outbound.sent(offered, taken, &mut self.turn.workbench) else { return self.hung_up(id) };
         self.metrics.frames_out.add(sent.frames);
         self.metrics.bytes_out.add(sent.bytes);
         if outbound.wants_more() {
-            self.touched.push(id);
+            self.turn.touched.push(id);
         }
         self.settle(id, was_late);
     }
@@ -168,6 +148,58 @@ impl<S: Socket> Shard<S> {
         {
             connection.phase = Phase::Lingering { until };
             connection.socket.finish();
+        }
+    }
+}
+
+impl Turn {
+    pub(super) fn new(outbound_bytes_max: usize) -> Self {
+        let (touched, full, refused, workbench) = Default::default();
+        Self { touched, full, refused, workbench, outbound_bytes_max }
+    }
+
+    pub(super) fn offer<S>(
+        &mut self,
+        connections: &mut SlotMap<ConnectionId, Connection<S>>,
+        to: impl Iterator<Item = ConnectionId>,
+        frame: &Frame,
+    ) {
+        for id in to {
+            let offer = connections[id].outbound.offer(frame, self.outbound_bytes_max, &mut self.workbench);
+            if offer == Offer::Full {
+                self.refused += frame.count();
+            }
+            self.note(id, offer);
+        }
+    }
+
+    /// Those who have published something of a bundle get the rest of it, frame by frame.
+    fn offer_to_publishers<S>(
+        &mut self,
+        connections: &mut SlotMap<ConnectionId, Connection<S>>,
+        mark: &Mark,
+        bundle: Range<usize>,
+    ) {
+        let frames: Vec<Frame> = mark.sealed[bundle.clone()].iter().cloned().map(Frame::new).collect();
+        let own = mark.own_in(&bundle);
+        for (place, &(_, publisher)) in own.iter().enumerate() {
+            let had_its_turn = own[..place].iter().any(|&(_, before)| before == publisher);
+            if had_its_turn || !connections.get(publisher).is_some_and(|publisher| publisher.follows(mark.topic)) {
+                continue;
+            }
+            for (index, frame) in bundle.clone().zip(&frames) {
+                if own.binary_search(&(index, publisher)).is_err() {
+                    self.offer(connections, [publisher].into_iter(), frame);
+                }
+            }
+        }
+    }
+
+    pub(super) fn note(&mut self, id: ConnectionId, offer: Offer) {
+        match offer {
+            Offer::First => self.touched.push(id),
+            Offer::Queued => {}
+            Offer::Full => self.full.push(id),
         }
     }
 }
