@@ -4,6 +4,7 @@
 //! pings and nonsense, stop reading, break; events are published; shards get a turn or do not. A shadow model knows
 //! who must have got what. A failure names its seed.
 
+mod channels;
 mod model;
 mod socket;
 mod subscribing;

@@ -7,7 +7,7 @@ use crate::ear::Tick;
 use crate::engine::heartbeat::Rhythm;
 use crate::engine::mesh::{self, Adoption, Control, Delivery, MeshNode, NodeId};
 use crate::engine::message::Message;
-use crate::engine::placement::Placement;
+use crate::engine::placement::{Placement, Spread};
 use crate::engine::protocol::{Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat};
 use crate::engine::router::Router;
 use crate::engine::shard::{Limits, Shard};
@@ -27,6 +27,8 @@ const TOPICS: usize = 5;
 /// Turns after which nothing is left in any lane: a schedule publishes fewer than 600 events, a turn takes at least one.
 const ROUNDS_TO_REST: usize = 600;
 const OUTBOUND_BYTES_MAX: usize = 2_000;
+/// Followers of a topic on its owner above which further ones go elsewhere: most topics come to that.
+const FOLLOWERS_ON_OWNER_MAX: usize = 2;
 
 pub(super) struct World {
     seed: u64,
@@ -44,6 +46,7 @@ pub(super) struct World {
 /// One shard's thread.
 struct Place {
     shard: Shard<PretendSocket>,
+    spread: Spread,
     mesh: MeshNode,
     metrics: Arc<NodeMetrics>,
 }
@@ -176,11 +179,21 @@ impl World {
         }
     }
 
-    /// Connections in flight get their seat.
+    /// Connections in flight get their seat, or are passed on by a shard that has many of their kind.
     fn land(&mut self, shard: usize) {
         while let Some(number) = self.flying[shard].pop_front() {
-            let client = &self.clients[number];
+            let client = &mut self.clients[number];
             let placement = Placement::Keyed(self.topics[client.topic].clone());
+            let (here, shards) = (NodeId::shard(shard), self.shards.len());
+            if placement.owner(here, shards) == here {
+                let place = &mut self.shards[shard];
+                client.owner =
+                    place.spread.home(here, place.shard.followers(&self.topics[client.topic]), shards).index();
+            }
+            if client.owner != shard {
+                self.flying[client.owner].push_back(number);
+                continue;
+            }
             self.shards[shard].shard.arrive(Adoption {
                 socket: PretendSocket(Rc::clone(&client.wire)),
                 peer: ([127, 0, 0, 1], 1).into(),
@@ -274,7 +287,8 @@ impl Place {
             rhythm: Rhythm { ping_interval: None, pong_timeout: Duration::from_secs(60) },
         };
         let metrics = Arc::<NodeMetrics>::default();
-        Self { shard: Shard::new(mesh.id(), limits, Arc::clone(&metrics), Tick::default()), mesh, metrics }
+        let shard = Shard::new(mesh.id(), limits, Arc::clone(&metrics), Tick::default());
+        Self { shard, spread: Spread::above(FOLLOWERS_ON_OWNER_MAX), mesh, metrics }
     }
 
     fn end_turn(&mut self) {

@@ -45,6 +45,7 @@ impl<S: Socket> Shard<S> {
         let offer = self.connections[id].outbound.send_preface(Frame::new(response), &mut self.turn.workbench);
         self.turn.note(id, offer);
         if let Some(key) = topic {
+            self.distribute();
             self.follow(id, key);
             self.connections[id].topics.push(Subscription { key, owed: 0 });
         }

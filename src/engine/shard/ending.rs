@@ -71,6 +71,7 @@ impl<S: Socket> Shard<S> {
     /// The connection stops being one that counts: it follows nothing any more.
     pub(super) fn part(&mut self, id: ConnectionId, code: CloseCode) {
         debug_assert_eq!(self.connections[id].phase, Phase::Open, "a connection ends once");
+        self.distribute();
         let topics = mem::take(&mut self.connections[id].topics);
         let mut first = None;
         for Subscription { key, .. } in topics.into_iter().filter(|subscription| subscription.owed == 0) {

@@ -66,6 +66,7 @@ impl<S: Socket> Shard<S> {
         let Some(index) = self.find_subscription(id, topic) else {
             return self.answer(id, topic, Answer::NotSubscribed);
         };
+        self.distribute();
         let Subscription { key, owed } = self.connections[id].topics.swap_remove(index);
         if owed == 0 {
             self.leave(key, id);
@@ -81,6 +82,7 @@ impl<S: Socket> Shard<S> {
     }
 
     fn confirmed(&mut self, id: ConnectionId, key: TopicKey) {
+        self.distribute();
         let wished = self.connections.get_mut(id).and_then(|connection| connection.expected(key));
         let Some(owed) = wished.map(|subscription| mem::take(&mut subscription.owed)) else {
             return self.give_up(key);
@@ -100,14 +102,13 @@ impl<S: Socket> Shard<S> {
         self.consult(id, |protocol, actions| protocol.answered(topic, answer, actions));
     }
 
-    /// Makes one who is expected a follower: from here on it gets what is delivered.
+    /// Makes one who is expected a follower: from here on it gets what is delivered. Distribute first.
     pub(super) fn follow(&mut self, id: ConnectionId, key: TopicKey) {
-        self.distribute();
         self.subscriptions.follow(key, id, self.connections[id].protocol.encoding());
     }
 
+    /// Makes a follower none. Distribute first.
     pub(super) fn leave(&mut self, key: TopicKey, id: ConnectionId) -> (Topic, usize) {
-        self.distribute();
         let topic = self.subscriptions.followers(key).topic().clone();
         let left = self.subscriptions.leave(key, id);
         self.announce(key, &topic, left, None);
