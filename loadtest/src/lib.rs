@@ -6,6 +6,7 @@
 //! | [`Server`] | the real `fanout` binary on free ports, ended by its process id |
 //! | [`Redis`] | a real `redis-server` on a free port, to be killed and restarted |
 //! | [`Client`] | one ordinary WebSocket client |
+//! | [`FluxClient`] | one client that subscribes, broadcasts and reads what it is told |
 //! | [`Crowd`] | thousands of WebSocket clients in one thread, each counting losses, duplicates and strangers' events |
 //! | [`RawSocket`] | bytes as they are, for what no ordinary client would send |
 //! | [`Publisher`] | one RESP connection that publishes, to Redis and to the embedded broker alike |
@@ -21,6 +22,7 @@ mod client;
 mod client_frame;
 mod crowd;
 mod event;
+mod flux_client;
 mod launch;
 mod patience;
 mod port;
@@ -38,6 +40,7 @@ pub use client::{Client, Received, Refused};
 pub use client_frame::{ClientFrame, Opcode};
 pub use crowd::Crowd;
 pub use event::Event;
+pub use flux_client::{FluxClient, Told};
 pub use launch::Launch;
 pub use patience::{PATIENCE, eventually};
 pub use port::free_port;
