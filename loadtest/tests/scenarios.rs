@@ -15,6 +15,12 @@ fn rounds<'a>(result: &'a Value, name: &str) -> Vec<&'a Value> {
     rounds.iter().filter(|round| round["name"].as_str().is_some_and(|own| own.starts_with(name))).collect()
 }
 
+/// Where the clients that these words ask for connect.
+fn at_for(words: &str, server: &Server) -> String {
+    let workflow = at(server);
+    if words.contains("--protocol flux") { workflow.replace("/ws?username={user}", "/flux/ws") } else { workflow }
+}
+
 /// Runs to the end; a machine that is busy with other things may saturate a schedule, which is no fault.
 fn check(words: &str) -> Value {
     check_with(Launch::embedded(), words)
@@ -23,7 +29,7 @@ fn check(words: &str) -> Value {
 fn check_with(launch: Launch, words: &str) -> Value {
     let server = launch.start().unwrap();
     let (code, result) =
-        read(&tester(&format!("{words} {} --server-pid {}", at(&server), server.pid())).output().unwrap());
+        read(&tester(&format!("{words} {} --server-pid {}", at_for(words, &server), server.pid())).output().unwrap());
     let verdict = (code, result["verdict"].as_str().unwrap());
     assert!([(Some(0), "pass"), (Some(3), "tester_saturated")].contains(&verdict), "{words}: {code:?} {result}");
     for fault in ["/lost", "/duplicated", "/reordered", "/foreign", "/closed", "/refused"] {
@@ -34,7 +40,12 @@ fn check_with(launch: Launch, words: &str) -> Value {
 
 #[test]
 fn connect_says_how_fast_clients_came_and_what_each_cost() {
-    for words in ["connect --clients 300 --seconds 0.5", "connect --clients 100 --ramp 200 --seconds 0.5"] {
+    let ways = [
+        "connect --clients 300 --seconds 0.5",
+        "connect --clients 100 --ramp 200 --seconds 0.5",
+        "connect --protocol flux --clients 300 --seconds 0.5",
+    ];
+    for words in ways {
         let result = check(words);
         assert!(number(&result, "/connected") >= 100.0 && count(&result, "/published") == 0, "{result}");
         assert!(number(&result, "/handshakes_per_second") > 0.0, "{result}");
@@ -78,14 +89,14 @@ fn idle_says_what_a_connection_that_waits_costs_user_and_kernel_apart() {
 #[test]
 fn after_a_storm_everybody_is_back_and_bystanders_missed_nothing() {
     std::thread::scope(|scope| {
-        for stagger in ["0", "0.3"] {
-            scope.spawn(move || check_storms(stagger));
+        for how in ["--stagger 0", "--stagger 0.3", "--protocol flux --stagger 0"] {
+            scope.spawn(move || check_storms(how));
         }
     });
 }
 
-fn check_storms(stagger: &str) {
-    let words = format!("storm --clients 60 --bystanders 10 --times 2 --seconds 0.5 --warmup 0.2 --stagger {stagger}");
+fn check_storms(how: &str) {
+    let words = format!("storm --clients 60 --bystanders 10 --times 2 --seconds 0.5 --warmup 0.2 {how}");
     let result = check(&words);
     let storms = rounds(&result, "storm");
     assert_eq!(storms.len(), 2, "{result}");
@@ -125,11 +136,13 @@ fn check_slow(slow_read: u32) {
 
 #[test]
 fn a_soak_loses_nothing_while_clients_leave_and_come() {
-    let result =
-        check("soak --clients 60 --users 20 --churn 40 --rate 300 --sizes 64,300,2KiB --seconds 2 --warmup 0.1");
-    assert!(count(&result, "/figures/clients_that_left_and_came_back") >= 40, "{result}");
-    // Three connections of each username, one of which may be on its way.
-    assert!(count(&result, "/delivered") >= count(&result, "/published") * 2, "{result}");
+    for protocol in ["workflow", "flux"] {
+        let words = "soak --clients 60 --users 20 --churn 40 --rate 300 --sizes 64,300,2KiB --seconds 2 --warmup 0.1";
+        let result = check(&format!("{words} --protocol {protocol}"));
+        assert!(count(&result, "/figures/clients_that_left_and_came_back") >= 40, "{result}");
+        // Three connections of each username, one of which may be on its way.
+        assert!(count(&result, "/delivered") >= count(&result, "/published") * 2, "{result}");
+    }
 }
 
 #[test]
@@ -147,12 +160,14 @@ fn capacity_finds_a_rate_that_holds_and_says_what_it_tried() {
 }
 
 /// Each scenario with a load that would last much longer than the test.
-const LONG: [&str; 8] = [
+const LONG: [&str; 10] = [
     "fanout --clients 20 --rate 50 --seconds 300",
     "users --clients 20 --rate 200 --seconds 300",
+    "users --protocol flux --clients 20 --rate 200 --seconds 300",
     "connect --clients 3000 --ramp 60 --seconds 300",
     "idle --clients 20 --seconds 300",
     "storm --clients 20 --bystanders 5 --seconds 0.3 --times 1000",
+    "storm --protocol flux --clients 20 --bystanders 5 --seconds 0.3 --times 1000",
     "slow --clients 20 --size 1KiB --seconds 300",
     "soak --clients 20 --users 10 --seconds 300",
     "capacity --clients 20 --rate 50 --seconds 30",
@@ -165,7 +180,7 @@ fn cut_short(words: &str, end: impl FnOnce(Server, &Child) -> Option<Server>) ->
     let words = format!(
         "{words} --warmup 0 --patience 1 --report {} {} --server-pid {}",
         report.display(),
-        at(&server),
+        at_for(words, &server),
         server.pid()
     );
     let child = tester(&words).spawn().unwrap();

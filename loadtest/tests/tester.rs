@@ -6,7 +6,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use loadtest::{Launch, PATIENCE, Redis, Server, eventually, free_port};
-use lying::{Liar, Lie};
+use lying::{Family, Liar, Lie};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
@@ -23,7 +23,14 @@ fn tester(words: &str) -> Command {
 
 /// Where a server's clients connect and its events are published.
 fn at(address: SocketAddr, broker: SocketAddr) -> String {
-    format!("--url ws://{address}/ws?username={{user}} --redis {broker} --quiet --json")
+    format!("{} --redis {broker} --quiet --json", clients_at(Family::Workflow, address))
+}
+
+fn clients_at(family: Family, address: SocketAddr) -> String {
+    match family {
+        Family::Workflow => format!("--url ws://{address}/ws?username={{user}}"),
+        Family::Flux => format!("--protocol flux --url ws://{address}/flux/ws"),
+    }
 }
 
 /// What a run said: its exit code and its one JSON object.
@@ -60,8 +67,12 @@ fn end(mut child: Child) -> Output {
 }
 
 fn check_pass(server: &Server, words: &str, clients_per_event: u64) {
-    let words =
-        format!("{words} {} --seconds 1 --warmup 0.2 --server-pid {}", at(server.address, server.broker), server.pid());
+    check_pass_of(Family::Workflow, server, &format!("{words} --redis {}", server.broker), clients_per_event);
+}
+
+fn check_pass_of(family: Family, server: &Server, words: &str, clients_per_event: u64) {
+    let clients = clients_at(family, server.address);
+    let words = format!("{words} {clients} --quiet --json --seconds 1 --warmup 0.2 --server-pid {}", server.pid());
     let (code, result) = run(&words);
     // A window judges exactness only; a machine that is busy with other things may saturate a schedule.
     let verdict = result["verdict"].as_str().unwrap();
@@ -93,10 +104,43 @@ fn runs_against_the_real_server_pass_with_every_event_counted_in_the_names_of_th
 }
 
 #[test]
+fn flux_clients_get_every_event_too_whether_redis_brings_it_or_a_client_broadcasts_it() {
+    let server = Launch::embedded().option("--client-messages-per-second", "0").start().unwrap();
+    let (redis, client) =
+        (format!("--redis {}", server.broker), format!("--publish-ws ws://{}/flux/ws", server.address));
+    let table = [
+        ("fanout --clients 40 --rate 200 --slo p99=20s", &redis, 40),
+        ("fanout --clients 40 --window 16 --threads 3", &redis, 40),
+        ("users --users 50 --clients 150 --rate 500 --publishers 3", &redis, 3),
+        // Frames that do not fit one read.
+        ("fanout --clients 3 --window 2 --size 300KiB", &redis, 3),
+        ("users --users 50 --clients 50 --window 8", &client, 1),
+        ("fanout --clients 40 --rate 200", &client, 40),
+        // What a client may say at most, less what stands around the event.
+        ("fanout --clients 3 --window 2 --size 65400", &client, 3),
+    ];
+    for (words, publish, clients_per_event) in table {
+        check_pass_of(Family::Flux, &server, &format!("{words} {publish}"), clients_per_event);
+    }
+}
+
+#[test]
+fn a_flux_client_that_broadcasts_too_fast_is_told_so() {
+    let server = Launch::embedded().option("--client-messages-per-second", "5").start().unwrap();
+    let clients = clients_at(Family::Flux, server.address);
+    let words = format!("fanout --clients 1 --rate 300 {clients} --publish-ws ws://{}/flux/ws", server.address);
+    let (code, result) = run(&format!("{words} --seconds 2 --warmup 0 --patience 0.5 --quiet --json"));
+    assert_eq!((code, result["verdict"].as_str()), (Some(1), Some("fail")), "{result}");
+    assert!(reasons(&result).contains("rate_limited"), "{result}");
+}
+
+#[test]
 fn events_go_through_redis_and_over_http_alike() {
     let redis = Redis::start().unwrap();
     let server = Launch::with_redis(&redis).start().unwrap();
     check_pass(&server, "users --users 20 --clients 40 --window 8", 2);
+    let flux = format!("users --users 20 --clients 40 --window 8 --redis {}", server.broker);
+    check_pass_of(Family::Flux, &server, &flux, 2);
     let http = format!(
         "users --users 20 --clients 40 --window 8 --publish-http http://{}/publish/{{user}} --url ws://{}/ws?username={{user}} \
          --quiet --json --seconds 1",
@@ -190,14 +234,18 @@ fn without_json_people_get_a_table_and_with_hdr_a_log() {
     assert!(!histogram.is_empty() && histogram.len().is_multiple_of(5), "{} latencies", histogram.len());
 }
 
-/// Runs against a server that lies and compares the counts: lost, duplicated, reordered, foreign, closed.
 fn check_lie(lie: Lie, load: &str, expected: [u64; 5]) -> Value {
-    let liar = Liar::start(3, lie);
-    let words =
-        format!("fanout --clients 3 {load} --warmup 0 --patience 1 --threads 2 {}", at(liar.address, liar.broker));
-    let (code, result) = run(&words);
+    check_lie_to(Family::Workflow, lie, load, expected)
+}
+
+/// Runs against a server that lies and compares the counts: lost, duplicated, reordered, foreign, closed.
+fn check_lie_to(family: Family, lie: Lie, load: &str, expected: [u64; 5]) -> Value {
+    let liar = Liar::start(family, 3, lie);
+    let (clients, broker) = (clients_at(family, liar.address), liar.broker);
+    let words = format!("fanout --clients 3 {load} --warmup 0 --patience 1 --threads 2 {clients} --redis {broker}");
+    let (code, result) = run(&format!("{words} --quiet --json"));
     let counts = ["/lost", "/duplicated", "/reordered", "/foreign", "/closed"].map(|count| number(&result, count));
-    assert_eq!(counts, expected, "{lie:?} {load}: {result}");
+    assert_eq!(counts, expected, "{family:?} {lie:?} {load}: {result}");
     let verdict = if expected == [0; 5] { "pass" } else { "fail" };
     assert_eq!(result["verdict"].as_str(), Some(verdict), "{lie:?} {load}: {result}");
     assert_eq!(code, Some(i32::from(verdict == "fail")), "{lie:?} {load}");
@@ -220,7 +268,9 @@ fn every_lie_of_a_server_is_counted_exactly() {
     ];
     std::thread::scope(|scope| {
         for (lie, expected) in table {
-            scope.spawn(move || check_lie(lie, "--window 4 --seconds 1", expected));
+            for family in [Family::Workflow, Family::Flux] {
+                scope.spawn(move || check_lie_to(family, lie, "--window 4 --seconds 1", expected));
+            }
         }
     });
 }
@@ -239,7 +289,7 @@ fn a_close_code_is_reported() {
 
 #[test]
 fn a_broker_that_takes_nothing_is_the_broker_s_fault() {
-    let liar = Liar::start(1, Lie::Deaf);
+    let liar = Liar::start(Family::Workflow, 1, Lie::Deaf);
     let words = format!(
         "fanout --clients 1 --rate 2000 --size 64KiB --seconds 1 --warmup 0 --patience 0.5 {}",
         at(liar.address, liar.broker)

@@ -31,6 +31,7 @@ const EXAMPLES: &str = "Examples:
   fanout-loadtest fanout                                  1 000 clients on one username, 100 events/s
   fanout-loadtest fanout --clients 10000 --window 4 --server-pid $(pidof fanout)
   fanout-loadtest users --users 5000 --clients 10000 --rate 20000 --slo p99=50ms --json
+  fanout-loadtest users --protocol flux --users 5000      a flux channel for each client
   fanout-loadtest users --scenario loadtest/scenarios/users.toml --seconds 60
 
 Exit codes: 0 pass; 1 fail, also when interrupted; 2 usage or no connection; 3 the tester saturated first.";
@@ -146,7 +147,8 @@ pub struct LoadArguments {
     /// [default: the protocol's, for workflow `ws://127.0.0.1:8084/ws?username={user}`]
     #[arg(long, value_name = "URL", help_heading = "Where")]
     pub url: Option<String>,
-    /// Publishes there: Redis or an embedded broker [default: 127.0.0.1:6379 for workflow; others have their own way]
+    /// Publishes there: Redis or an embedded broker
+    /// [default: 127.0.0.1:6379 for workflow and flux; others have their own way]
     #[arg(long, value_name = "HOST:PORT", help_heading = "Where")]
     pub redis: Option<String>,
     /// Publishes by POST instead, such as `http://127.0.0.1:8084/publish/{user}`
@@ -163,7 +165,7 @@ pub struct LoadArguments {
     /// [default: the protocol's, for workflow `workflow:events:{user}`]
     #[arg(long, value_name = "CHANNEL", help_heading = "Where")]
     pub publish_to: Option<String>,
-    /// The family of clients: workflow, nchan, nats, mqtt, ws or socketio [default: workflow]
+    /// The family of clients: workflow, flux, nchan, nats, mqtt, ws or socketio [default: workflow]
     #[arg(long, value_name = "NAME", help_heading = "Where")]
     pub protocol: Option<String>,
 
@@ -368,10 +370,15 @@ impl LoadArguments {
     }
 
     fn publish(&self, dialect: Option<&dyn Dialect>) -> Publish {
-        let preset = dialect.map_or("", |dialect| dialect.publish_to());
-        let name = Template(self.publish_to.clone().unwrap_or_else(|| preset.to_owned()));
         let preset = dialect.map_or(Destination::Redis(""), Dialect::publish_at);
-        match self.destination().unwrap_or(preset) {
+        let destination = self.destination().unwrap_or(preset);
+        let itself = dialect.and_then(Dialect::publishing);
+        let preset = match (destination, itself) {
+            (Destination::Tcp(_) | Destination::WebSocket(_), Some(client)) => client.publish_as(),
+            _ => dialect.map_or("", |dialect| dialect.publish_to()),
+        };
+        let name = Template(self.publish_to.clone().unwrap_or_else(|| preset.to_owned()));
+        match destination {
             Destination::Redis(address) => Publish::Redis { address: address.to_owned(), channel: name },
             Destination::Http(url) => Publish::Http { url: Template(url.to_owned()) },
             Destination::Tcp(address) => Publish::Tcp { address: address.to_owned(), name },

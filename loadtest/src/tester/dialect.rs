@@ -3,12 +3,14 @@
 //! | name | path | subscribes with | publishes by |
 //! |---|---|---|---|
 //! | `workflow` | `/ws?username={user}` | the upgrade | Redis |
+//! | `flux` | `/flux/ws` | `subscribe` to {channel} | Redis, or a WebSocket client |
 //! | `nchan` | `/sub/{channel}` | the upgrade | HTTP |
 //! | `nats` | `/` | `SUB {channel} 1` | NATS over TCP |
 //! | `mqtt` | `/mqtt` | `SUBSCRIBE {channel}` | MQTT over TCP |
 //! | `ws` | `/?username={user}` | the upgrade | a WebSocket client |
 //! | `socketio` | `/socket.io/…&username={user}` | `40` | a WebSocket client |
 
+mod flux;
 mod mqtt;
 mod nats;
 mod nchan;
@@ -30,6 +32,11 @@ pub trait Dialect: Send + Sync {
     /// How and where events are published where no option says it.
     fn publish_at(&self) -> Destination<'static> {
         Destination::Redis("127.0.0.1:6379")
+    }
+
+    /// What stands before and behind each event of a topic on its way through Redis, where it does not travel bare.
+    fn around(&self, _topic: &str) -> [String; 2] {
+        [String::new(), String::new()]
     }
 
     /// How clients of this family publish themselves; `None` where they only listen.
@@ -69,6 +76,11 @@ pub trait Dialect: Send + Sync {
 
 /// What clients say to publish, on their WebSocket or on a plain connection that speaks the same protocol.
 pub trait Publishing: Dialect {
+    /// `--publish-to` where none is given and clients publish.
+    fn publish_as(&self) -> &'static str {
+        self.publish_to()
+    }
+
     /// What a publisher says first; [`Heard::Subscribed`] is the answer to it, unless the upgrade is enough.
     fn introduction(&self) -> Vec<u8> {
         Vec::new()
@@ -108,7 +120,7 @@ pub enum Heard<'a> {
 
 /// Every family there is.
 pub static TABLE: &[&dyn Dialect] =
-    &[&workflow::Workflow, &nchan::Nchan, &nats::Nats, &mqtt::Mqtt, &ws::Ws, &socketio::SocketIo];
+    &[&workflow::Workflow, &flux::Flux, &nchan::Nchan, &nats::Nats, &mqtt::Mqtt, &ws::Ws, &socketio::SocketIo];
 
 /// The family of this name.
 pub fn find(name: &str) -> Option<&'static dyn Dialect> {

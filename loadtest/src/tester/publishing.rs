@@ -2,8 +2,9 @@
 
 use super::board::{Board, histogram};
 use super::clock::{SECOND, nanoseconds};
+use super::dialect;
 use super::pace::Pace;
-use super::plan::{Load, Plan};
+use super::plan::{Load, Plan, Publish};
 use super::publish::{self, Publisher};
 use super::stamp::Stamp;
 use super::template::{Template, topic_name};
@@ -48,6 +49,14 @@ pub(crate) struct Published {
     connections: Vec<Box<dyn Publisher>>,
 }
 
+/// Where events of one topic go.
+struct Channel {
+    /// `--publish-to` with the topic filled in.
+    name: String,
+    /// What stands before and behind each event.
+    around: [String; 2],
+}
+
 /// The thread's own.
 pub(crate) struct Publishing<'a> {
     board: &'a Board,
@@ -55,8 +64,8 @@ pub(crate) struct Publishing<'a> {
     span: Span,
     run: u16,
     connections: Vec<Box<dyn Publisher>>,
-    /// Names by topic.
-    names: Vec<String>,
+    /// By topic.
+    channels: Vec<Channel>,
     /// Topics that somebody listens to.
     heard: Vec<u32>,
     random: fastrand::Rng,
@@ -80,7 +89,7 @@ impl<'a> Publishing<'a> {
             span: Span { from: 0, measured_from: 0 },
             run,
             connections: if plan.is_silent() { Vec::new() } else { publish::connect(plan)? },
-            names: (0..plan.users).map(|topic| name.fill(&topic_name(run, topic))).collect(),
+            channels: (0..plan.users).map(|topic| channel(plan, &name, &topic_name(run, topic))).collect(),
             heard: (0..plan.users).filter(|&topic| board.listeners_of[topic as usize].load(SeqCst) > 0).collect(),
             random: fastrand::Rng::with_seed(u64::from(run)),
             place: 0,
@@ -213,10 +222,13 @@ impl<'a> Publishing<'a> {
         let sequence = &mut self.published.of_topic[topic as usize];
         let stamp = Stamp { run: self.run, topic, sequence: *sequence, place, due };
         *sequence += 1;
+        let Channel { name, around: [head, tail] } = &self.channels[topic as usize];
         self.event.clear();
+        self.event.extend_from_slice(head.as_bytes());
         stamp.write(self.plan.bytes_of(stamp.sequence), &mut self.event);
+        self.event.extend_from_slice(tail.as_bytes());
         let connection = topic as usize % self.connections.len();
-        self.connections[connection].publish(&self.names[topic as usize], &self.event);
+        self.connections[connection].publish(name, &self.event);
         if due >= self.span.measured_from {
             self.board.published.fetch_add(1, SeqCst);
         }
@@ -260,6 +272,12 @@ impl<'a> Publishing<'a> {
         self.published.was_blocked |= unsent > 0;
         Ok(())
     }
+}
+
+/// Events are wrapped for Redis only: what comes in another way, the server wraps itself where it has to.
+fn channel(plan: &Plan, name: &Template, topic: &str) -> Channel {
+    let dialect = dialect::find(&plan.protocol).filter(|_| matches!(plan.publish, Publish::Redis { .. }));
+    Channel { name: name.fill(topic), around: dialect.map(|dialect| dialect.around(topic)).unwrap_or_default() }
 }
 
 fn wait(files: &mut [PollFd<'_>], pause: u64) -> io::Result<()> {

@@ -146,9 +146,24 @@ fn events_go_where_they_are_told_to() {
 }
 
 #[test]
+fn clients_that_publish_name_a_channel_as_clients_do() {
+    let table = [
+        ("--protocol flux", "flux:{channel}"),
+        ("--protocol flux --publish-ws ws://127.0.0.1:8084/flux/ws", "{channel}"),
+        ("--protocol flux --publish-ws ws://127.0.0.1:8084/flux/ws --publish-to a-{channel}", "a-{channel}"),
+        ("--protocol nats --redis 127.0.0.1:1", "{channel}"),
+    ];
+    for (words, expected) in table {
+        let settings = plan(&format!("users {words}")).unwrap().settings();
+        assert_eq!(settings.get("publish-to").map(String::as_str), Some(expected), "{words}");
+    }
+}
+
+#[test]
 fn every_protocol_knows_where_its_server_is_and_how_events_get_there() {
     let table = [
         ("workflow", "redis=127.0.0.1:6379"),
+        ("flux", "redis=127.0.0.1:6379"),
         ("nchan", "publish-http=http://127.0.0.1:8080/pub/{channel}"),
         ("nats", "publish-tcp=127.0.0.1:4222"),
         ("mqtt", "publish-tcp=127.0.0.1:1883"),

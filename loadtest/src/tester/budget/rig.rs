@@ -199,13 +199,14 @@ impl Rig {
 
     /// The plan of one measurement.
     pub fn plan(&self, running: &Running, load: Load) -> Plan {
+        let dialect = running.dialect();
         let publish = Publish::Redis {
             address: running.publish().to_string(),
-            channel: Template("workflow:events:{user}".to_owned()),
+            channel: Template(dialect.publish_to().to_owned()),
         };
         Plan {
             scenario: if load.users == 1 { "fanout" } else { "users" }.to_owned(),
-            protocol: "workflow".to_owned(),
+            protocol: dialect.name().to_owned(),
             url: Template(running.url()),
             publish,
             clients: load.clients,

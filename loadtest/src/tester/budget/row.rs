@@ -30,6 +30,7 @@ pub struct Section {
 pub static BUDGETS: &[Row] = &[
     Row { name: "window-1", measure: costs::window_1 },
     Row { name: "window-16", measure: costs::window_16 },
+    Row { name: "flux", measure: costs::flux },
     Row { name: "clients", measure: costs::clients },
     Row { name: "users", measure: costs::users },
     Row { name: "idle", measure: idle::measure },

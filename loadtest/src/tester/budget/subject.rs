@@ -2,11 +2,15 @@
 
 use super::load::Load;
 use super::rig::Rig;
+use crate::tester::dialect::{self, Dialect};
 use crate::tester::floor::{FloorProcess, Mode, Serve};
 use crate::{Launch, Redis, Server};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+
+/// Where this server listens unless it is told otherwise: part of its families' URLs.
+const DEFAULT_ADDRESS: &str = "127.0.0.1:8084";
 
 /// What is loaded.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,16 +28,24 @@ pub struct Options {
     pub shards: usize,
     /// Other options and their values.
     pub others: &'static [(&'static str, &'static str)],
+    /// The family of its clients, by its name in [`dialect::TABLE`].
+    pub family: &'static str,
 }
 
 /// The real server on one core, as most rows want it.
-pub const FANOUT: Subject = Subject::Fanout(Options { shards: 1, others: &[] });
+pub const FANOUT: Subject = Subject::Fanout(Options::USUAL);
+
+/// The same with clients of the other family.
+pub const FLUX: Subject = Subject::Fanout(Options { family: "flux", ..Options::USUAL });
+
+/// What most clients of this server speak, and what the floor understands.
+const WORKFLOW: &str = "workflow";
 
 /// A subject that runs. Ends with this value.
 #[derive(Debug)]
 pub enum Running {
-    /// The real server.
-    Fanout(Server),
+    /// The real server, and the family of its clients.
+    Fanout(Server, &'static str),
     /// The floor.
     Floor(FloorProcess),
 }
@@ -42,7 +54,9 @@ impl Subject {
     /// Starts it, ready for this load.
     pub fn start(self, rig: &Rig, load: Load) -> io::Result<Running> {
         match self {
-            Self::Fanout(options) => Ok(Running::Fanout(options.apply(Launch::embedded(), rig).start()?)),
+            Self::Fanout(options) => {
+                Ok(Running::Fanout(options.apply(Launch::embedded(), rig).start()?, options.family))
+            }
             Self::Floor(mode) => {
                 let core = Some(rig.server_core);
                 let serve = Serve { mode, clients: load.clients, publishers: load.publishers(), core };
@@ -61,9 +75,12 @@ impl Subject {
 }
 
 impl Options {
+    /// On one core, for workflow clients.
+    pub const USUAL: Self = Self { shards: 1, others: &[], family: WORKFLOW };
+
     /// Starts the real server beside a Redis.
     pub fn start_with_redis(self, rig: &Rig, redis: &Redis) -> io::Result<Running> {
-        Ok(Running::Fanout(self.apply(Launch::with_redis(redis), rig).start()?))
+        Ok(Running::Fanout(self.apply(Launch::with_redis(redis), rig).start()?, self.family))
     }
 
     fn apply(self, launch: Launch, rig: &Rig) -> Launch {
@@ -78,19 +95,31 @@ impl Options {
 }
 
 impl Running {
-    /// `--url`, with the username's place.
+    /// What its clients speak.
+    ///
+    /// # Panics
+    /// For a family that is not in the table.
+    pub fn dialect(&self) -> &'static dyn Dialect {
+        let name = match self {
+            Self::Fanout(_, family) => family,
+            Self::Floor(_) => WORKFLOW,
+        };
+        dialect::find(name).expect("a family of the table")
+    }
+
+    /// `--url`: the family's own, at this address.
     pub fn url(&self) -> String {
         let address = match self {
-            Self::Fanout(server) => server.address,
+            Self::Fanout(server, _) => server.address,
             Self::Floor(floor) => floor.address,
         };
-        format!("ws://{address}/ws?username={{user}}")
+        self.dialect().url().replacen(DEFAULT_ADDRESS, &address.to_string(), 1)
     }
 
     /// Where events are published.
     pub fn publish(&self) -> SocketAddr {
         match self {
-            Self::Fanout(server) => server.broker,
+            Self::Fanout(server, _) => server.broker,
             Self::Floor(floor) => floor.publish,
         }
     }
@@ -98,7 +127,7 @@ impl Running {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         match self {
-            Self::Fanout(server) => server.pid(),
+            Self::Fanout(server, _) => server.pid(),
             Self::Floor(floor) => floor.pid(),
         }
     }
@@ -112,7 +141,7 @@ impl Running {
     /// What it has to say for itself, where something went wrong.
     pub fn log(&self) -> String {
         match self {
-            Self::Fanout(server) => server.log(),
+            Self::Fanout(server, _) => server.log(),
             Self::Floor(_) => String::new(),
         }
     }
@@ -121,7 +150,8 @@ impl Running {
 impl fmt::Display for Subject {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fanout(Options { shards: 1, .. }) => formatter.write_str("fanout"),
+            Self::Fanout(Options { shards: 1, family: WORKFLOW, .. }) => formatter.write_str("fanout"),
+            Self::Fanout(Options { shards: 1, family, .. }) => write!(formatter, "fanout {family}"),
             Self::Fanout(Options { shards, .. }) => write!(formatter, "fanout {shards} shards"),
             Self::Floor(mode) => mode.fmt(formatter),
         }

@@ -111,6 +111,22 @@ fn a_message_in_several_frames_is_one_event() {
 }
 
 #[test]
+fn an_event_in_an_envelope_counts_once_the_subscription_is_answered_and_an_error_ends_the_connection() {
+    let flux = crate::tester::dialect::find("flux").unwrap();
+    let message = |sequence| {
+        [br#"{"type":"message","channel":"c","payload":"#, &event(0, sequence)[..], br#","timestamp":0}"#].concat()
+    };
+    let remarks = [&br#"{"type":"connected"}"#[..], br#"{"type":"subscribed","channel":"c"}"#].map(text);
+    let read = [&remarks.concat()[..], &text(&message(0)), &text(&message(2)), &text(&event(0, 1))].concat();
+    // The last one is an event, but not in a message.
+    let scene = hear(flux, &[read]);
+    assert_eq!((scene.counts, scene.taken.len()), ([2, 1, 0, 1], 1));
+    assert!(scene.connection.rest.is_none(), "the subscription is no longer waited for");
+    let error = text(br#"{"type":"error","code":"forbidden","message":"no"}"#);
+    assert_eq!(hear(flux, &[error]).taken, [Err(Ended { code: 1002 })]);
+}
+
+#[test]
 fn a_ping_is_answered_with_its_own_words() {
     let mut scene = hear(workflow(), &[ClientFrame::new(Opcode::PING, "you?").unmasked().bytes()]);
     let expected = ClientFrame::new(Opcode::PONG, "you?").bytes();

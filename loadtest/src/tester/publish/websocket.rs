@@ -184,6 +184,28 @@ mod tests {
     }
 
     #[test]
+    fn a_family_that_greets_nobody_by_itself_is_asked_and_a_refusal_is_quoted() {
+        let (publisher, server) = conversation("flux", |mut socket| {
+            socket.send(text(r#"{"type":"connected","payload":{"clientId":"x"},"timestamp":1}"#)).expect("it listens");
+            assert_eq!(socket.read().expect("a question"), text(r#"{"type":"subscribe","channel":"load-publishers"}"#));
+            socket.send(text(r#"{"type":"subscribed","channel":"load-publishers"}"#)).expect("it listens");
+            assert_eq!(
+                socket.read().expect("an event"),
+                text(r#"{"type":"broadcast","channel":"load-1","payload":{"e":"1"}}"#)
+            );
+            socket.send(text(r#"{"type":"error","code":"rate_limited","message":"slower"}"#)).expect("it listens");
+            // Until the client leaves.
+            while socket.read().is_ok() {}
+        });
+        let mut publisher = publisher.expect("it was accepted");
+        publisher.publish("load-1", br#"{"e":"1"}"#);
+        let error = eventually("the refusal", || publisher.turn().err());
+        assert!(error.to_string().contains("rate_limited: slower"), "{error}");
+        drop(publisher);
+        server.join().expect("all came as it should");
+    }
+
+    #[test]
     fn a_goodbye_is_an_error() {
         let (publisher, server) = conversation("ws", |mut socket| {
             assert_eq!(socket.read().expect("a message"), text("load-1\n{}"));

@@ -6,7 +6,7 @@ use super::super::load::{Load, Pace};
 use super::super::rig::Rig;
 use super::super::rounds::{Rounds, Trial};
 use super::super::row::Section;
-use super::super::subject::{FANOUT, Subject};
+use super::super::subject::{FANOUT, FLUX, Subject};
 use crate::tester::floor::Mode;
 use crate::tester::outcome::Verdict;
 use std::io;
@@ -20,7 +20,8 @@ pub(in super::super) fn window_1(rig: &Rig) -> io::Result<Section> {
     let row = Comparison {
         row: "window-1",
         what: format!("{} clients on one username, window 1: CPU per delivery", load.clients),
-        yardsticks: &[Mode::Send, Mode::Uring],
+        subject: FANOUT,
+        yardsticks: &[Subject::Floor(Mode::Send), Subject::Floor(Mode::Uring)],
         budget: 0.85,
     };
     row.measure(rig, load)
@@ -32,8 +33,25 @@ pub(in super::super) fn window_16(rig: &Rig) -> io::Result<Section> {
     let row = Comparison {
         row: "window-16",
         what: format!("{} clients on one username, window 16: CPU per delivery", load.clients),
-        yardsticks: &[Mode::Joined, Mode::UringJoined, Mode::Send],
+        subject: FANOUT,
+        yardsticks: &[Subject::Floor(Mode::Joined), Subject::Floor(Mode::UringJoined), Subject::Floor(Mode::Send)],
         budget: 0.9,
+    };
+    row.measure(rig, load)
+}
+
+/// The same with flux clients: an event is taken out of one envelope and put into another.
+pub(in super::super) fn flux(rig: &Rig) -> io::Result<Section> {
+    let load = Load::one_username(rig.scaled(ONE_USERNAME), 16);
+    let row = Comparison {
+        row: "flux",
+        what: format!(
+            "{} flux clients on one channel, window 16: CPU per delivery, against workflow clients",
+            load.clients
+        ),
+        subject: FLUX,
+        yardsticks: &[FANOUT, Subject::Floor(Mode::Joined)],
+        budget: 1.15,
     };
     row.measure(rig, load)
 }
@@ -44,24 +62,26 @@ pub(in super::super) fn users(rig: &Rig) -> io::Result<Section> {
     let row = Comparison {
         row: "users",
         what: format!("{} users with one connection each, window 64: CPU per delivery", load.clients),
-        yardsticks: &[Mode::Send, Mode::Joined, Mode::Uring],
+        subject: FANOUT,
+        yardsticks: &[Subject::Floor(Mode::Send), Subject::Floor(Mode::Joined), Subject::Floor(Mode::Uring)],
         // 3.6 µs where one `send` for each event with routing costs 3.
         budget: 3.6 / 3.0,
     };
     row.measure(rig, load)
 }
 
-/// The real server beside the floor; the first of the yardsticks is the one that counts.
+/// The real server beside others; the first of the yardsticks is the one that counts.
 struct Comparison {
     row: &'static str,
     what: String,
-    yardsticks: &'static [Mode],
+    subject: Subject,
+    yardsticks: &'static [Subject],
     budget: f64,
 }
 
 impl Comparison {
     fn measure(self, rig: &Rig, load: Load) -> io::Result<Section> {
-        let subjects = [FANOUT].into_iter().chain(self.yardsticks.iter().map(|&mode| Subject::Floor(mode)));
+        let subjects = [self.subject].into_iter().chain(self.yardsticks.iter().copied());
         let trials: Vec<Trial> = subjects.map(|subject| Trial { subject, load }).collect();
         let rounds = Rounds::measure(rig, &trials)?;
         let costs = rounds.costs(0);

@@ -17,7 +17,7 @@ const USERS: u32 = 5_000;
 
 /// The ping interval of the budget, and time for two pings to every client.
 const PING_INTERVAL: &str = "25s";
-const PINGING: Subject = Subject::Fanout(Options { shards: 1, others: &[("--ping-interval", PING_INTERVAL)] });
+const PINGING: Subject = Subject::Fanout(Options { others: &[("--ping-interval", PING_INTERVAL)], ..Options::USUAL });
 const SECONDS: f64 = 50.0;
 
 /// Some events, which show that clients can still be reached: 1 in a second costs 20 µs of its 7 500.

@@ -55,7 +55,7 @@ pub(in super::super) fn measure(rig: &Rig) -> io::Result<Section> {
 fn hear_both(rig: &Rig, load: Load) -> io::Result<(Outcome, Outcome)> {
     // On the tester's cores, as everything that this process starts.
     let redis = Redis::start()?;
-    let running = Options { shards: 1, others: &[] }.start_with_redis(rig, &redis)?;
+    let running = Options::USUAL.start_with_redis(rig, &redis)?;
     let epoch = Instant::now();
     let bare = BareSubscriber::start(redis.address(), epoch)?;
     let outcome = rig.load(&running, load, epoch);

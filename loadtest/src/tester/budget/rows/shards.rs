@@ -37,7 +37,7 @@ pub(in super::super) fn measure(rig: &Rig) -> io::Result<Section> {
         let finding = finding.but(Standing::NotShown, "this process may use one core only");
         return Ok(Section { findings: [finding].into_iter().chain(counted).collect(), runs: Vec::new() });
     }
-    let two = Subject::Fanout(Options { shards: 2, others: &[] });
+    let two = Subject::Fanout(Options { shards: 2, ..Options::USUAL });
     let load = Load::usernames(users, Pace::Rate(rate));
     let rounds = Rounds::measure(rig, &[Trial { subject: two, load }, Trial { subject: FANOUT, load }])?;
     let finding = finding
