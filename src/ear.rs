@@ -10,12 +10,14 @@
 //! call for all there is to wait for. The executor's own way through its rings took
 //! thirteen calls for each read of a broker's; this takes 4.5 (PERFORMANCE.md).
 
+mod allowance;
 mod doorbell;
 mod task;
 mod timer;
 mod watched;
 mod wheel;
 
+pub(crate) use self::allowance::{Allowance, Verdict};
 pub use self::doorbell::Doorbell;
 pub use self::timer::Sleep;
 pub use self::watched::Watched;

@@ -7,7 +7,8 @@
 mod heap;
 
 use fanout::ear::{self, Doorbell, Ear};
-use fanout::engine::mesh::{self, Delivery, MeshNode, NodeId};
+use fanout::engine::mesh::{self, Delivery, MeshNode};
+use fanout::engine::node::NodeId;
 use glommio::Placement;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};

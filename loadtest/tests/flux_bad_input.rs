@@ -2,6 +2,7 @@
 
 use loadtest::{ClientFrame, FluxClient, Launch, Opcode, RawSocket, Received, Server, Told, eventually};
 use serde_json::json;
+use std::iter;
 use std::thread;
 use std::time::Duration;
 use tungstenite::Message;
@@ -356,6 +357,56 @@ fn who_was_refused_for_its_haste_is_served_again_after_a_while() {
         thread::sleep(Duration::from_millis(500));
         (client.ping() == Some(Told::Pong)).then_some(())
     });
+}
+
+/// A good message with a few letters changed, left out or said twice.
+fn damaged(random: &mut fastrand::Rng, message: &str) -> String {
+    const LETTERS: &[char] =
+        &['{', '}', '[', ']', '"', '\\', ':', ',', ' ', '0', 'e', '-', '\0', 'é', '\u{85}', '\u{ffff}'];
+    let mut letters: Vec<char> = message.chars().collect();
+    for _ in 0..random.usize(1..4) {
+        let place = random.usize(..letters.len());
+        match random.u8(..4) {
+            0 => letters[place] = LETTERS[random.usize(..LETTERS.len())],
+            1 => letters.insert(place, LETTERS[random.usize(..LETTERS.len())]),
+            2 => drop(letters.remove(place)),
+            _ => letters.extend_from_within(place..),
+        }
+    }
+    letters.into_iter().collect()
+}
+
+#[test]
+fn damaged_messages_have_one_answer_at_most_and_harm_nobody() {
+    const ROUNDS: usize = 200;
+    const MESSAGES: usize = 20;
+    let good = [
+        r#"{"type":"subscribe","channel":"a"}"#,
+        r#"{"type":"unsubscribe","channel":"a"}"#,
+        r#"{"type":"broadcast","channel":"b","payload":{"a":[1,-2.5e3,"\u00e9",null]}}"#,
+        r#"{"type":"ping"}"#,
+    ];
+    let server = server();
+    let (mut client, mut bystander) = (connect(&server), following(&server, "room"));
+    let mut random = fastrand::Rng::with_seed(0xf1);
+    let mut answers = 0;
+    for round in 0..ROUNDS {
+        for _ in 0..MESSAGES {
+            let message = good[random.usize(..good.len())];
+            client.say(damaged(&mut random, message)).unwrap();
+        }
+        let end = Told::error_about(&format!("end of {round}"), "not_subscribed");
+        client.say(format!(r#"{{"type":"unsubscribe","channel":"end of {round}"}}"#)).unwrap();
+        let told = iter::repeat_with(|| client.told().expect("it stays connected"));
+        answers += told.take_while(|told| *told != end).inspect(|told| assert!(!is_garbled(told), "{told:?}")).count();
+    }
+    assert!(answers <= ROUNDS * MESSAGES, "{answers} answers to {} messages", ROUNDS * MESSAGES);
+    client.broadcast("room", "1").unwrap();
+    assert_eq!(bystander.told(), Some(Told::message("room", "1")));
+}
+
+fn is_garbled(told: &Told) -> bool {
+    matches!(told, Told::Garbled(_))
 }
 
 /// Resident memory that a flood may add: far below what the flood would be if it were kept, far above the noise.

@@ -257,3 +257,28 @@ fn prefixes_of_which_one_begins_with_the_other_are_refused() {
         assert!(code == Some(2) && log.contains("workflow:events:"), "{prefix}:\n{log}");
     }
 }
+
+#[test]
+fn only_pages_of_listed_origins_connect() {
+    let server = Launch::embedded().option("--allowed-origins", "https://app.example").start().unwrap();
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (origin, status) in
+        [("", 101), ("Origin: https://app.example\r\n", 101), ("Origin: https://evil.example\r\n", 403)]
+    {
+        let request = format!("GET /flux/ws HTTP/1.1\r\nHost: localhost\r\n{origin}{upgrade}\r\n");
+        assert_eq!(exchange(server.address, &request).unwrap().status, status, "{origin:?}");
+    }
+}
+
+#[test]
+fn a_query_that_is_broken_or_says_meta_twice_is_refused_before_the_upgrade() {
+    let server = Launch::embedded().start().unwrap();
+    for query in ["?meta=%zz", "?meta=1&meta=1"] {
+        let outcome = FluxClient::connect_to(server.address, &format!("/flux/ws{query}"));
+        assert!(matches!(outcome, Err(Refused::Status(400, _))), "{query}: {outcome:?}");
+    }
+    for query in ["?", "?x=1", "?meta=", "?username=alice"] {
+        assert!(FluxClient::connect_to(server.address, &format!("/flux/ws{query}")).is_ok(), "{query}");
+    }
+}

@@ -2,10 +2,11 @@
 
 use crate::ear::{self, Ear};
 use crate::engine::broker::Broker;
-use crate::engine::mesh::{
-    self, Asker, Control, Delivery, Interest, MeshNode, NodeId, Publication, PublishError, Ticket,
-};
+use crate::engine::mesh::{self, Control, Delivery, Interest, MeshNode};
+use crate::engine::node::NodeId;
 use crate::engine::protocol::Notice;
+use crate::engine::protocol::PublishError;
+use crate::engine::publication::{Asker, Publication, Ticket};
 use crate::engine::router::Router;
 use crate::engine::topic::{Topic, TopicHasher, TopicKey};
 use crate::metrics::{BrokerStatus, NodeMetrics};

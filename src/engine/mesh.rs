@@ -12,9 +12,10 @@
 //! most; nobody waits inside a send. Cores share memory nowhere else, apart from doorbells and
 //! the counters in `metrics`.
 
-use super::connection::ConnectionId;
 use super::message::Message;
-use super::protocol::{Admission, Notice};
+use super::node::NodeId;
+use super::protocol::{Admission, Notice, PublishError};
+use super::publication::{Publication, Ticket};
 use super::topic::{Topic, TopicKey};
 use crate::ear::Doorbell;
 use bytes::Bytes;
@@ -30,27 +31,6 @@ pub const MESSAGES_PER_LANE: usize = 4096;
 
 /// Control messages a lane holds before they wait with the sender: a storm of hand-overs of one turn fits.
 pub const CONTROLS_PER_LANE: usize = 1024;
-
-/// One place in the mesh: a shard, the broker, or the main thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct NodeId(u16);
-
-impl NodeId {
-    /// The shard with this number.
-    pub fn shard(index: usize) -> Self {
-        Self(u16::try_from(index).expect("a machine has fewer than 65 536 cores"))
-    }
-
-    /// The broker of a mesh with so many shards.
-    pub fn broker(shards: usize) -> Self {
-        Self::shard(shards)
-    }
-
-    /// The number of this node.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
 
 /// Everything but messages that may cross from one node to another.
 pub enum Control {
@@ -109,46 +89,6 @@ pub struct Adoption<S = TcpStream> {
     pub unread: Bytes,
     /// Its conversation and place.
     pub admission: Admission,
-}
-
-/// An event on its way to the broker.
-#[derive(Debug)]
-pub struct Publication {
-    /// Where to.
-    pub topic: Topic,
-    /// The event: valid UTF-8.
-    pub payload: Bytes,
-    /// Who wants to know what became of it.
-    pub ticket: Option<Ticket>,
-}
-
-/// Where the answer to a publication goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ticket {
-    /// The shard that asked.
-    pub node: NodeId,
-    /// Who asked there.
-    pub asker: Asker,
-}
-
-/// Who wants to know what became of a publication.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asker {
-    /// The waiting request with this number; it is always answered.
-    Request(u64),
-    /// A connection that has published to this topic; it is only told of failures.
-    Connection(ConnectionId, Topic),
-}
-
-/// Why an event could not be published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PublishError {
-    /// The broker is not connected.
-    Unavailable,
-    /// Too many publications wait already.
-    Overloaded,
-    /// The broker refused the command.
-    Refused,
 }
 
 /// The sending end of one ring. What finds it full waits here, in order.

@@ -1,6 +1,6 @@
 //! Which shard owns a connection.
 
-use super::mesh::NodeId;
+use super::node::NodeId;
 use super::topic::Topic;
 
 /// Where a connection may live.

@@ -1,6 +1,5 @@
 //! The seam to families of clients. Who is behind it stands in one table: `protocols/mod.rs`.
 
-use super::mesh::PublishError;
 use super::message::{Message, Origin};
 use super::topic::Topic;
 use crate::metrics::Drop;
@@ -124,6 +123,17 @@ pub enum Notice {
         /// How long the client should wait before it connects again.
         reconnect_after_ms: u64,
     },
+}
+
+/// Why an event could not be published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishError {
+    /// The broker is not connected.
+    Unavailable,
+    /// Too many publications wait already.
+    Overloaded,
+    /// The broker refused the command.
+    Refused,
 }
 
 /// What a protocol wants done, in order.

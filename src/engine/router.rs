@@ -1,8 +1,11 @@
 //! The broker's side of the mesh: who listens to what, and the way there.
 
-use super::mesh::{self, Asker, Control, Delivery, MeshNode, NodeId, Publication, PublishError, Ticket};
+use super::mesh::{self, Control, Delivery, MeshNode};
 use super::message::Message;
+use super::node::NodeId;
 use super::protocol::Notice;
+use super::protocol::PublishError;
+use super::publication::{Asker, Publication, Ticket};
 use super::topic::{Topic, TopicHasher, TopicKey};
 use crate::ear::{Doorbell, Ear};
 use crate::metrics::{Drop, NodeMetrics};

@@ -24,16 +24,17 @@ use self::writing::Turn;
 use super::connection::{Connection, ConnectionId, Phase, Socket};
 use super::frame::Frame;
 use super::heartbeat::Rhythm;
-use super::mesh::{Interest, NodeId, Publication};
+use super::mesh::Interest;
 use super::message::{Message, Origin};
+use super::node::NodeId;
 use super::protocol::{Actions, Notice, Sealed};
+use super::publication::Publication;
 use super::subscriptions::Subscriptions;
 use super::topic::{Topic, TopicKey};
 use crate::ear::{Tick, Wheel};
 use crate::metrics::{Drop, NodeMetrics};
 use slotmap::SlotMap;
 use std::collections::HashMap;
-use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,10 +67,6 @@ pub struct Shard<S> {
     /// What this turn has brought and nobody was offered yet.
     marks: Marks,
     turn: Turn,
-    /// What goes into the sends of a batch.
-    portions: writing::Portions,
-    /// What became of the sends of a batch.
-    taken: Vec<io::Result<usize>>,
     timers: Wheel<ConnectionId>,
     expired: Vec<ConnectionId>,
     now: Tick,
@@ -100,9 +97,7 @@ impl<S: Socket> Shard<S> {
             waiting: SlotMap::with_key(),
             publishers: HashMap::new(),
             marks: Marks::default(),
-            turn: Turn::new(limits.outbound_bytes_max),
-            portions: Vec::new(),
-            taken: Vec::new(),
+            turn: Turn { outbound_bytes_max: limits.outbound_bytes_max, ..Turn::default() },
             timers: Wheel::new(now),
             expired: Vec::new(),
             now,

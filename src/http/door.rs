@@ -4,9 +4,9 @@
 //! (`Host`; a page may have had its name rebound to 127.0.0.1), nobody passed it on (a proxy on this machine would
 //! open the door to the world), and no foreign page sent it (`Origin`). With a token, the token decides alone.
 
+use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
-use super::site::Refusal;
 use std::hint::black_box;
 use std::net::IpAddr;
 

@@ -8,6 +8,7 @@ mod exchange;
 mod exposition;
 mod pages;
 mod publish;
+mod refusal;
 mod request;
 mod response;
 mod routes;
@@ -15,12 +16,15 @@ mod site;
 mod upgrade;
 
 pub use pages::{health, ready};
+pub use refusal::Refusal;
 pub use request::Request;
 pub use response::Response;
-pub use site::{Admit, Family, HttpSettings, Page, Refusal, Site};
+pub use site::{Admit, Family, HttpSettings, Page, Site};
 
 use crate::ear::{Tick, Wheel};
-use crate::engine::mesh::{Adoption, Asker, Publication, PublishError, Ticket};
+use crate::engine::mesh::Adoption;
+use crate::engine::protocol::PublishError;
+use crate::engine::publication::{Asker, Publication, Ticket};
 use crate::wire::head::{self, BadHead, HEAD_BYTES_MAX, Head, Method, Version};
 use bytes::Bytes;
 use exchange::{Arrival, Exchange, Phase, Received, Sent};

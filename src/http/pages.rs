@@ -1,7 +1,8 @@
 //! Pages in JSON: is it alive, is it ready, what has it done.
 
+use super::refusal::Refusal;
 use super::response::Response;
-use super::site::{Refusal, Site};
+use super::site::Site;
 use crate::metrics::{Drop, NodeMetrics};
 use crate::wire::close::CloseCode;
 use serde_json::{Map, Value, json};

@@ -1,8 +1,9 @@
 //! `POST /publish/{username}`: an event for those who have no Redis client at hand. It goes through the broker.
 
+use super::refusal::Refusal;
 use super::response::Response;
-use super::site::{Refusal, Site};
-use crate::engine::mesh::PublishError;
+use super::site::Site;
+use crate::engine::protocol::PublishError;
 use crate::engine::topic::Topic;
 use crate::wire::query;
 use crate::wire::username::Username;

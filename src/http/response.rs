@@ -1,6 +1,6 @@
 //! One response, and its bytes (RFC 9112 §4).
 
-use super::site::Refusal;
+use super::refusal::Refusal;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt::Write;

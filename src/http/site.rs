@@ -1,12 +1,12 @@
 //! What this server answers for: families of clients, settings, and where the counters are.
 
+use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
-use crate::engine::mesh::NodeId;
+use crate::engine::node::NodeId;
 use crate::engine::protocol::Admission;
 use crate::engine::topic::TopicHasher;
 use crate::metrics::{NodeMetrics, Registry};
-use std::borrow::Cow;
 
 /// How a family lets a request in, or why it does not.
 pub type Admit = Box<dyn Fn(&Request<'_>) -> Result<Admission, Refusal>>;
@@ -26,30 +26,6 @@ pub struct Family {
     pub pages: Vec<(String, Page)>,
     /// Asked once per upgrade request that RFC 6455 finds nothing wrong with.
     pub admit: Admit,
-}
-
-/// A request that is answered with an error: `{"error":"…","hint":"…"}`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// 400 to 599.
-    pub status: u16,
-    /// What is wrong.
-    pub error: Cow<'static, str>,
-    /// What to do about it.
-    pub hint: Cow<'static, str>,
-}
-
-impl Refusal {
-    /// A refusal with any status.
-    pub fn new(status: u16, error: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
-        debug_assert!((400..600).contains(&status), "a refusal is an error");
-        Self { status, error: error.into(), hint: hint.into() }
-    }
-
-    /// 400: the client must ask for something else.
-    pub fn bad_request(error: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(400, error, hint)
-    }
 }
 
 /// What a request may and may not.

@@ -1,9 +1,10 @@
 //! From an HTTP request to a WebSocket connection: the server's half of the handshake (RFC 6455 §4.2).
 
+use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
 use super::routes::{Answer, method_not_allowed};
-use super::site::{Family, Refusal, Site};
+use super::site::{Family, Site};
 use crate::engine::protocol::Admission;
 use crate::wire::head::{Head, Method, Version};
 use bytes::Bytes;

@@ -16,9 +16,9 @@ mod request;
 
 use super::ProtocolSettings;
 use super::news::News;
-use crate::engine::mesh::PublishError;
 use crate::engine::message::Origin;
 use crate::engine::placement::Placement;
+use crate::engine::protocol::PublishError;
 use crate::engine::protocol::{
     Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Pace, Protocol, Seat,
 };

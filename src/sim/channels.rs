@@ -4,8 +4,9 @@
 use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
 use crate::ear::{Ear, Tick};
 use crate::engine::heartbeat::Rhythm;
-use crate::engine::mesh::{self, Adoption, Control, Delivery, MeshNode, NodeId};
+use crate::engine::mesh::{self, Adoption, Control, Delivery, MeshNode};
 use crate::engine::message::{Message, Origin};
+use crate::engine::node::NodeId;
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{
     Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Protocol, Sealed, Seat,

@@ -3,9 +3,11 @@
 use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
 use crate::ear::Tick;
 use crate::engine::heartbeat::Rhythm;
-use crate::engine::mesh::{Adoption, NodeId, PublishError};
+use crate::engine::mesh::Adoption;
 use crate::engine::message::{Message, Origin};
+use crate::engine::node::NodeId;
 use crate::engine::placement::Placement;
+use crate::engine::protocol::PublishError;
 use crate::engine::protocol::{
     Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Sealed, Seat,
 };

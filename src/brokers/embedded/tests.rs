@@ -4,7 +4,7 @@ use super::{CLIENTS_MAX, Embedded};
 use crate::brokers::redis::Redis;
 use crate::brokers::stage::Stage;
 use crate::config::RedisAddress;
-use crate::engine::mesh::PublishError;
+use crate::engine::protocol::PublishError;
 use crate::metrics::Drop;
 use crate::wire::resp::command;
 use bytes::BytesMut;

@@ -3,8 +3,8 @@
 use super::Redis;
 use crate::brokers::stage::Stage;
 use crate::config::{RedisAddress, Secret};
-use crate::engine::mesh::PublishError;
 use crate::engine::protocol::Notice;
+use crate::engine::protocol::PublishError;
 use crate::metrics::Drop;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

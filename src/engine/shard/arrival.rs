@@ -2,8 +2,8 @@
 
 use super::Shard;
 use super::waiting::Waiting;
-use crate::ear::TICK;
-use crate::engine::connection::{Allowance, Connection, Socket, Subscription};
+use crate::ear::{Allowance, TICK};
+use crate::engine::connection::{Connection, Socket, Subscription};
 use crate::engine::frame::Frame;
 use crate::engine::heartbeat::Heartbeat;
 use crate::engine::mesh::Adoption;

@@ -1,10 +1,12 @@
 //! What clients send: bytes, frames, messages, and what their protocols want done about them.
 
 use super::Shard;
-use crate::engine::connection::{ConnectionId, Phase, Socket, Verdict};
+use crate::ear::Verdict;
+use crate::engine::connection::{ConnectionId, Phase, Socket};
 use crate::engine::frame::Frame;
-use crate::engine::mesh::{Asker, Publication, PublishError, Ticket};
+use crate::engine::protocol::PublishError;
 use crate::engine::protocol::{Action, Actions, ClientMessage, Pace, Protocol};
+use crate::engine::publication::{Asker, Publication, Ticket};
 use crate::engine::topic::Topic;
 use crate::wire::close::{Close, CloseCode};
 use crate::wire::frame;

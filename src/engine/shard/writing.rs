@@ -23,16 +23,21 @@ const JOINED_BYTES_PER_BATCH_MAX: usize = 256 * 1024;
 pub(super) type Portions = Vec<(ConnectionId, Portion)>;
 
 /// What a turn has changed for connections.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Turn {
     /// Those to be written to at its end; each at most once.
     pub(super) touched: Vec<ConnectionId>,
     /// Those whose queue was full for one of its frames.
     pub(super) full: Vec<ConnectionId>,
     /// Frames that were refused by that.
-    refused: u64,
+    pub(super) refused: u64,
     pub(super) workbench: Workbench,
-    outbound_bytes_max: usize,
+    /// What goes into the sends of a batch.
+    pub(super) portions: Portions,
+    /// What became of them.
+    pub(super) taken: Vec<io::Result<usize>>,
+    /// What may wait for one client.
+    pub(super) outbound_bytes_max: usize,
 }
 
 impl<S: Socket> Shard<S> {
@@ -45,13 +50,13 @@ impl<S: Socket> Shard<S> {
             self.close_at_once(id, Close::SLOW);
         }
         let mut next = 0;
-        let mut portions = mem::take(&mut self.portions);
+        let mut portions = mem::take(&mut self.turn.portions);
         while next < self.turn.touched.len() {
             self.prepare_batch(&mut next, &mut portions);
             self.send_batch(&portions, outlet);
             self.settle_batch(&portions);
         }
-        self.portions = portions;
+        self.turn.portions = portions;
         self.turn.touched.clear();
     }
 
@@ -104,16 +109,16 @@ impl<S: Socket> Shard<S> {
         };
         let sends: ArrayVec<Send<'_, S>, SENDS_PER_BATCH_MAX> = portions.iter().map(send).collect();
         self.metrics.kernel_sends.add(sends.len() as u64);
-        outlet.send(&sends, &mut self.taken);
-        assert_eq!(self.taken.len(), portions.len(), "an outlet says of every send what became of it");
+        outlet.send(&sends, &mut self.turn.taken);
+        assert_eq!(self.turn.taken.len(), portions.len(), "an outlet says of every send what became of it");
     }
 
     fn settle_batch(&mut self, portions: &Portions) {
-        let mut taken = mem::take(&mut self.taken);
+        let mut taken = mem::take(&mut self.turn.taken);
         for ((id, portion), taken) in portions.iter().zip(taken.drain(..)) {
             self.sent(*id, portion, taken);
         }
-        self.taken = taken;
+        self.turn.taken = taken;
     }
 
     fn sent(&mut self, id: ConnectionId, portion: &Portion, taken: io::Result<usize>) {
@@ -153,11 +158,6 @@ impl<S: Socket> Shard<S> {
 }
 
 impl Turn {
-    pub(super) fn new(outbound_bytes_max: usize) -> Self {
-        let (touched, full, refused, workbench) = Default::default();
-        Self { touched, full, refused, workbench, outbound_bytes_max }
-    }
-
     pub(super) fn offer<S>(
         &mut self,
         connections: &mut SlotMap<ConnectionId, Connection<S>>,

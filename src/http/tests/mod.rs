@@ -7,7 +7,7 @@ mod events;
 mod upgrades;
 
 use super::*;
-use crate::engine::mesh::NodeId;
+use crate::engine::node::NodeId;
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat};
 use crate::engine::topic::TopicHasher;
