@@ -49,7 +49,8 @@ fn fifteen_thousand_connections_get_their_own_events_once_each_for_a_kilobyte_of
     crowd.gather(total * ROUNDS, PATIENCE).unwrap();
     publishing.join().unwrap();
     assert_eq!(*crowd.tally(), Tally::faultless(total * ROUNDS));
-    assert_eq!(server.count("/total/frames_out"), total * ROUNDS + 1);
+    // A shard counts what it has sent once its batch is sent: the last clients may have read theirs before.
+    server.wait_until("/total/frames_out", total * ROUNDS + 1);
 
     drop(crowd);
     server.wait_until("/total/connections", 0);

@@ -50,12 +50,15 @@ pub enum Unit {
     PerSecond,
     /// Things.
     Count,
+    /// A part of the whole, shown in percent.
+    Share,
 }
 
 impl Unit {
     /// The value as a person reads it.
     pub fn show(self, value: f64) -> String {
         match self {
+            Self::Share => format!("{:.0} %", value * 100.0),
             Self::Times => format!("{value:.2} ×"),
             Self::Nanoseconds => format!("{:.3} µs", value / 1_000.0),
             Self::Microseconds if value >= 10_000.0 => format!("{:.1} ms", value / 1_000.0),

@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::rig::Rig;
-use super::rows::{allocations, connecting, costs, curves, handshakes, idle, latency, shards};
+use super::rows::{allocations, connecting, costs, curves, handshakes, idle, latency, shards, spread};
 use crate::tester::record::Run;
 use std::io;
 
@@ -39,6 +39,7 @@ pub static BUDGETS: &[Row] = &[
     Row { name: "connecting", measure: connecting::measure },
     Row { name: "latency", measure: latency::measure },
     Row { name: "shards", measure: shards::measure },
+    Row { name: "spread", measure: spread::measure },
 ];
 
 /// Rows that only show.

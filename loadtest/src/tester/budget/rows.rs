@@ -8,6 +8,7 @@ pub(super) mod handshakes;
 pub(super) mod idle;
 pub(super) mod latency;
 pub(super) mod shards;
+pub(super) mod spread;
 
 use crate::tester::outcome::Outcome;
 
