@@ -12,6 +12,7 @@
 
 mod allowance;
 mod doorbell;
+mod heartbeat;
 mod task;
 mod timer;
 mod watched;
@@ -19,6 +20,7 @@ mod wheel;
 
 pub(crate) use self::allowance::{Allowance, Verdict};
 pub use self::doorbell::Doorbell;
+pub use self::heartbeat::{Beat, Heartbeat, Rhythm};
 pub use self::timer::Sleep;
 pub use self::watched::Watched;
 pub use self::wheel::{TICK, Tick, Wheel};

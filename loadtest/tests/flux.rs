@@ -1,4 +1,4 @@
-//! Flux channels: who is told what and who is not, over both brokers.
+//! Flux channels: who is told what and who is not, over every broker.
 
 use loadtest::{Client, FluxClient, Launch, Redis, Server, Told, eventually};
 use serde_json::{Value, json};
@@ -9,10 +9,11 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tungstenite::Message;
 
-/// One check with a real Redis, then with the embedded broker.
-fn over_both_brokers(check: impl Fn(Launch)) {
+/// One check with a real Redis, subscribed to by patterns and by channels, then with the embedded broker.
+fn over_every_broker(check: impl Fn(Launch)) {
     let redis = Redis::start().unwrap();
-    check(Launch::with_redis(&redis));
+    check(Launch::with_redis(&redis).option("--redis-subscribe", "patterns"));
+    check(Launch::with_redis(&redis).option("--redis-subscribe", "channels").option("--redis-linger", "100ms"));
     check(Launch::embedded());
 }
 
@@ -121,7 +122,7 @@ fn every_answer_has_exactly_its_fields() {
 
 #[test]
 fn an_envelope_says_who_broadcast_what_and_when() {
-    over_both_brokers(|launch| {
+    over_every_broker(|launch| {
         let server = launch.start().unwrap();
         let mut subscriber = server.publisher().unwrap();
         subscriber.command(&["SUBSCRIBE", "flux:room"]).unwrap();
@@ -153,7 +154,7 @@ fn a_channel_is_heard_from_the_acknowledgement_to_the_unsubscribing_and_never_tw
         (&["subscribe", "unsubscribe"], &[&subscribed, &unsubscribed], false),
         (&["subscribe", "unsubscribe", "subscribe"], &[&subscribed, &unsubscribed, &subscribed], true),
     ];
-    over_both_brokers(|launch| {
+    over_every_broker(|launch| {
         let server = launch.start().unwrap();
         let (mut client, mut witness, mut sender) = (connect(&server), following(&server, "room"), connect(&server));
         for (number, (say, answers, hears)) in steps.iter().enumerate() {
@@ -195,7 +196,7 @@ fn connect_on(server: &Server, shard: usize) -> FluxClient {
 
 #[test]
 fn a_broadcast_reaches_everybody_else_on_every_shard_once_and_never_its_sender() {
-    over_both_brokers(|launch| {
+    over_every_broker(|launch| {
         let server = launch.option("--shards", "4").start().unwrap();
         // Two on each shard: the first client's neighbour and others far from it.
         let mut clients: Vec<FluxClient> = (0..8).map(|number| connect_on(&server, number / 2)).collect();
@@ -221,7 +222,7 @@ fn a_broadcast_reaches_everybody_else_on_every_shard_once_and_never_its_sender()
 
 #[test]
 fn who_follows_nothing_may_broadcast_and_nobody_need_listen() {
-    over_both_brokers(|launch| {
+    over_every_broker(|launch| {
         let server = launch.start().unwrap();
         let (mut listener, mut sender) = (following(&server, "room"), connect(&server));
         for payload in ["1", "2"] {
@@ -235,7 +236,7 @@ fn who_follows_nothing_may_broadcast_and_nobody_need_listen() {
 
 #[test]
 fn one_connection_follows_many_channels_and_hears_each_under_its_name() {
-    over_both_brokers(|launch| {
+    over_every_broker(|launch| {
         let server = launch.start().unwrap();
         let (mut listener, mut sender) = (connect(&server), connect(&server));
         let long = "é".repeat(127);
@@ -290,7 +291,7 @@ fn an_ordinary_ping_and_a_close_are_answered_beside_the_json() {
 
 #[test]
 fn the_channels_of_a_client_that_left_are_nobodys() {
-    over_both_brokers(|launch| {
+    over_every_broker(|launch| {
         let server = launch.start().unwrap();
         let mut leaving = following(&server, "room");
         leaving.subscribe("another").unwrap();
@@ -326,7 +327,7 @@ fn come_and_go(mut client: FluxClient, rounds: u64, next: &AtomicU64) {
 
 #[test]
 fn nothing_is_missed_or_repeated_between_the_acknowledgements_while_clients_come_and_go() {
-    over_both_brokers(|launch| {
+    over_every_broker(|launch| {
         let launch = launch.option("--shards", "4").option("--client-messages-per-second", "0");
         let server = launch.start().unwrap();
         let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));

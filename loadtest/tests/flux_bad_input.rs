@@ -180,7 +180,7 @@ fn half_a_surrogate_in_a_channel_is_refused() {
     let mut client = connect(&server);
     for escape in [r"\ud800", r"\udc00", r"a\ud800b", r"\ud800\ud800"] {
         let told = code(client.ask(format!(r#"{{"type":"subscribe","channel":"{escape}"}}"#)));
-        assert!(["invalid_channel", "invalid_json"].contains(&told.as_str()), "{escape}: {told}");
+        assert_eq!(told, "invalid_channel", "{escape}");
         assert_eq!(client.ping(), Some(Told::Pong));
     }
 }

@@ -4,6 +4,15 @@ use loadtest::{FluxClient, Launch, Received, Redis, Server, Told, eventually};
 use std::iter;
 use std::time::Duration;
 
+/// One check with each way of subscribing to Redis.
+fn in_both_ways(check: impl Fn(Redis, Launch)) {
+    for subscribe in ["patterns", "channels"] {
+        let redis = Redis::start().unwrap();
+        let launch = Launch::with_redis(&redis).option("--redis-subscribe", subscribe);
+        check(redis, launch);
+    }
+}
+
 fn following(server: &Server, target: &str, channel: &str) -> FluxClient {
     let mut client = FluxClient::connect_to(server.address, target).unwrap();
     assert_eq!(client.subscribe(channel), Some(Told::Subscribed(channel.to_owned())));
@@ -46,66 +55,73 @@ fn heard_now(client: &mut FluxClient) -> Option<Told> {
 
 #[test]
 fn every_broadcast_while_redis_is_away_is_refused_and_service_resumes_on_the_same_connections() {
-    const BROADCASTS: usize = 20;
-    let mut redis = Redis::start().unwrap();
-    let server = Launch::with_redis(&redis).start().unwrap();
-    let mut sender = FluxClient::connect(server.address).unwrap();
-    let mut listener = following(&server, "/flux/ws", "room");
-    broadcast_again(&mut sender, &mut listener, r#""before""#);
-    for outage in 0..2 {
-        redis.kill();
-        for number in 0..BROADCASTS {
-            sender.broadcast("room", &number.to_string()).unwrap();
+    in_both_ways(|mut redis, launch| {
+        const BROADCASTS: usize = 20;
+        let server = launch.start().unwrap();
+        let mut sender = FluxClient::connect(server.address).unwrap();
+        let mut listener = following(&server, "/flux/ws", "room");
+        broadcast_again(&mut sender, &mut listener, r#""before""#);
+        for outage in 0..2 {
+            redis.kill();
+            for number in 0..BROADCASTS {
+                sender.broadcast("room", &number.to_string()).unwrap();
+            }
+            for number in 0..BROADCASTS {
+                let told = sender.told();
+                assert_eq!(
+                    told,
+                    Some(Told::error_about("room", "unavailable")),
+                    "broadcast {number} of outage {outage}"
+                );
+            }
+            wait_for_ready(&server, 503);
+            let refused = Some(Told::error_about("room", "unavailable"));
+            sender.broadcast("room", "0").unwrap();
+            assert_eq!(sender.told(), refused, "once the outage is known");
+            assert_eq!(sender.ping(), Some(Told::Pong));
+            redis.restart().unwrap();
+            wait_for_ready(&server, 200);
+            broadcast_again(&mut sender, &mut listener, &format!(r#""after {outage}""#));
         }
-        for number in 0..BROADCASTS {
-            let told = sender.told();
-            assert_eq!(told, Some(Told::error_about("room", "unavailable")), "broadcast {number} of outage {outage}");
-        }
-        wait_for_ready(&server, 503);
-        let refused = Some(Told::error_about("room", "unavailable"));
-        sender.broadcast("room", "0").unwrap();
-        assert_eq!(sender.told(), refused, "once the outage is known");
-        assert_eq!(sender.ping(), Some(Told::Pong));
-        redis.restart().unwrap();
-        wait_for_ready(&server, 200);
-        broadcast_again(&mut sender, &mut listener, &format!(r#""after {outage}""#));
-    }
-    assert_eq!(listener.ping(), Some(Told::Pong), "nothing of what was refused was delivered");
+        assert_eq!(listener.ping(), Some(Told::Pong), "nothing of what was refused was delivered");
+    });
 }
 
 #[test]
 fn events_from_elsewhere_come_again_once_redis_is_back() {
-    let mut redis = Redis::start().unwrap();
-    let server = Launch::with_redis(&redis).start().unwrap();
-    let mut listeners: Vec<FluxClient> = (0..4).map(|_| following(&server, "/flux/ws", "room")).collect();
-    redis.kill();
-    wait_for_ready(&server, 503);
-    redis.restart().unwrap();
-    wait_for_ready(&server, 200);
-    redis.publisher().unwrap().command(&["PUBLISH", "flux:room", "1"]).unwrap();
-    for listener in &mut listeners {
-        assert_eq!(listener.told(), Some(Told::message("room", "1")));
-    }
+    in_both_ways(|mut redis, launch| {
+        let server = launch.start().unwrap();
+        let mut listeners: Vec<FluxClient> = (0..4).map(|_| following(&server, "/flux/ws", "room")).collect();
+        redis.kill();
+        wait_for_ready(&server, 503);
+        redis.restart().unwrap();
+        wait_for_ready(&server, 200);
+        redis.publisher().unwrap().command(&["PUBLISH", "flux:room", "1"]).unwrap();
+        for listener in &mut listeners {
+            assert_eq!(listener.told(), Some(Told::message("room", "1")));
+        }
+    });
 }
 
 #[test]
 fn what_is_subscribed_while_redis_is_away_is_followed_once_it_is_back() {
-    let mut redis = Redis::start().unwrap();
-    let server = Launch::with_redis(&redis).start().unwrap();
-    let mut client = following(&server, "/flux/ws", "old");
-    redis.kill();
-    wait_for_ready(&server, 503);
-    client.say(r#"{"type":"subscribe","channel":"new"}"#).unwrap();
-    client.say(r#"{"type":"unsubscribe","channel":"old"}"#).unwrap();
-    redis.restart().unwrap();
-    let mut told = [client.told(), client.told()];
-    told.sort_by_key(|told| matches!(told, Some(Told::Unsubscribed(_))));
-    assert_eq!(told, [Some(Told::Subscribed("new".into())), Some(Told::Unsubscribed("old".into()))]);
-    wait_for_ready(&server, 200);
-    let mut publisher = redis.publisher().unwrap();
-    publisher.command(&["PUBLISH", "flux:old", "1"]).unwrap();
-    publisher.command(&["PUBLISH", "flux:new", "2"]).unwrap();
-    assert_eq!(client.told(), Some(Told::message("new", "2")));
+    in_both_ways(|mut redis, launch| {
+        let server = launch.start().unwrap();
+        let mut client = following(&server, "/flux/ws", "old");
+        redis.kill();
+        wait_for_ready(&server, 503);
+        client.say(r#"{"type":"subscribe","channel":"new"}"#).unwrap();
+        client.say(r#"{"type":"unsubscribe","channel":"old"}"#).unwrap();
+        redis.restart().unwrap();
+        let mut told = [client.told(), client.told()];
+        told.sort_by_key(|told| matches!(told, Some(Told::Unsubscribed(_))));
+        assert_eq!(told, [Some(Told::Subscribed("new".into())), Some(Told::Unsubscribed("old".into()))]);
+        wait_for_ready(&server, 200);
+        let mut publisher = redis.publisher().unwrap();
+        publisher.command(&["PUBLISH", "flux:old", "1"]).unwrap();
+        publisher.command(&["PUBLISH", "flux:new", "2"]).unwrap();
+        assert_eq!(client.told(), Some(Told::message("new", "2")));
+    });
 }
 
 #[test]
@@ -173,6 +189,28 @@ fn what_is_too_much_while_redis_pauses_is_refused_and_all_the_rest_arrives_once_
     assert_eq!(refused + heard.len() as u64, BROADCASTS);
     assert!(heard.is_sorted_by(|one, next| one < next), "in order and once each");
     assert_eq!((heard_now(&mut sender), heard_now(&mut listener)), (None, None));
+}
+
+#[test]
+fn what_was_taken_before_a_drain_is_still_published() {
+    const BROADCASTS: u64 = 150;
+    let redis = Redis::start().unwrap();
+    let [leaving, staying] = [(); 2].map(|()| Launch::with_redis(&redis).start().unwrap());
+    let mut listener = following(&staying, "/flux/ws", "room");
+    let mut sender = FluxClient::connect(leaving.address).unwrap();
+    broadcast_again(&mut sender, &mut listener, r#""before""#);
+    let mut publisher = redis.publisher().unwrap();
+    // Redis is back before the instance that leaves gives up on it.
+    publisher.command(&["CLIENT", "PAUSE", "400", "WRITE"]).unwrap();
+    let padding = " ".repeat(50_000);
+    for number in 0..BROADCASTS {
+        sender.broadcast("room", &format!("{padding}{number}")).unwrap();
+    }
+    assert_eq!(sender.ping(), Some(Told::Pong), "all of it was taken");
+    leaving.terminate().unwrap();
+    for number in 0..BROADCASTS {
+        assert_eq!(listener.told().map(number_of), Some(number));
+    }
 }
 
 fn number_of(told: Told) -> u64 {

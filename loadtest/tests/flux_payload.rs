@@ -4,10 +4,11 @@ use loadtest::{FluxClient, Launch, Redis, Server, Told};
 use serde_json::json;
 use std::iter;
 
-/// One check with a real Redis, then with the embedded broker.
-fn over_both_brokers(check: impl Fn(Launch)) {
+/// One check with a real Redis, subscribed to by patterns and by channels, then with the embedded broker.
+fn over_every_broker(check: impl Fn(Launch)) {
     let redis = Redis::start().unwrap();
-    check(Launch::with_redis(&redis));
+    check(Launch::with_redis(&redis).option("--redis-subscribe", "patterns"));
+    check(Launch::with_redis(&redis).option("--redis-subscribe", "channels").option("--redis-linger", "100ms"));
     check(Launch::embedded());
 }
 
@@ -85,7 +86,7 @@ fn payloads() -> Vec<String> {
 
 #[test]
 fn a_payload_travels_byte_for_byte_whatever_json_it_is() {
-    over_both_brokers(|launch| {
+    over_every_broker(|launch| {
         let server = launch.option("--client-messages-per-second", "0").start().unwrap();
         let (mut listener, mut sender) = (following(&server, "room"), connect(&server));
         for payload in payloads() {
@@ -109,7 +110,7 @@ fn a_payload_travels_byte_for_byte_whatever_json_it_is() {
 
 #[test]
 fn foreign_publishers_say_it_bare_or_in_an_envelope() {
-    over_both_brokers(|launch| {
+    over_every_broker(|launch| {
         let server = launch.start().unwrap();
         let (mut first, mut second) = (following(&server, "room"), following(&server, "room"));
         for payload in payloads() {
@@ -142,7 +143,7 @@ fn what_a_foreign_publisher_says_amiss_is_dropped_and_counted_and_nobody_is_disc
         r#"{"v":1,"from":"x","channel":"room","timestamp":1}"#,
         r#"{"v":1,"from":"x","channel":"room","payload":{},"timestamp":"now"}"#,
     ];
-    over_both_brokers(|launch| {
+    over_every_broker(|launch| {
         let server = launch.start().unwrap();
         let mut listener = following(&server, "room");
         for text in not_json.iter().chain(&bad_envelopes) {

@@ -17,14 +17,17 @@ const END: &str = r#""end""#;
 /// Who broadcast a message, and which of its messages it is.
 type Stamp = (usize, u64);
 
-/// A port below the range of source ports keeps free until the instance is started on it again.
-fn start(redis: &Redis, address: Option<SocketAddr>) -> Server {
-    let launch = Launch::with_redis(redis).option("--client-messages-per-second", "0");
-    let launch = match address {
-        Some(address) => launch.option("--listen", &address.to_string()),
-        None => launch,
-    };
-    launch.start().unwrap()
+/// Both ways of subscribing to Redis are one to the clients: instances may differ in it.
+const SUBSCRIBE: [&str; INSTANCES] = ["patterns", "channels", "channels"];
+
+/// The instance of this number, on a free port or on the one it had.
+fn start(redis: &Redis, number: usize, address: Option<SocketAddr>) -> Server {
+    let launch = Launch::with_redis(redis).option("--redis-subscribe", SUBSCRIBE[number]);
+    let launch = launch.option("--client-messages-per-second", "0");
+    match address {
+        Some(address) => launch.option("--listen", &address.to_string()).start().unwrap(),
+        None => launch.start().unwrap(),
+    }
 }
 
 fn channel_of(client: usize) -> String {
@@ -109,7 +112,7 @@ fn said(redis: &Redis, witnesses: &mut [FluxClient], messages: &[usize]) -> Vec<
 fn clients_of_three_instances_hear_each_channel_in_one_order_and_never_themselves() {
     const MESSAGES: usize = 40;
     let redis = Redis::start().unwrap();
-    let servers: Vec<Server> = (0..INSTANCES).map(|_| start(&redis, None)).collect();
+    let servers: Vec<Server> = (0..INSTANCES).map(|number| start(&redis, number, None)).collect();
     let mut witnesses = witnesses(&servers[0]);
     let connect = |number: usize| following(servers[number % INSTANCES].address, &channel_of(number));
     let mut clients: Vec<FluxClient> = (0..CLIENTS).map(connect).collect();
@@ -174,7 +177,7 @@ fn disturb(
     let flee_to = |to| move |(number, client)| flee(number, client, to);
     let mut refugees: Vec<Refugee> = early.into_iter().map(flee_to(elsewhere)).collect();
     pace.wait_a_while();
-    let again = start(redis, Some(address));
+    let again = start(redis, 2, Some(address));
     refugees.extend(late.into_iter().map(flee_to(address)));
     pace.wait_a_while();
     (again, refugees)
@@ -197,7 +200,7 @@ impl Pace {
 #[test]
 fn an_instance_that_is_killed_and_restarted_costs_nobody_else_anything() {
     let redis = Redis::start().unwrap();
-    let (first, second, victim) = (start(&redis, None), start(&redis, None), start(&redis, None));
+    let (first, second, victim) = (start(&redis, 0, None), start(&redis, 1, None), start(&redis, 2, None));
     let addresses = [first.address, second.address, victim.address];
     let mut witnesses = witnesses(&first);
     let connect = |number: usize| (number, following(addresses[number % INSTANCES], &channel_of(number)));
@@ -238,7 +241,7 @@ fn workflow_events_reach_everybody_connected_while_an_instance_is_killed_and_res
     const USERNAMES: [&str; 2] = ["alice", "bob"];
     const EVENTS: u64 = 50;
     let redis = Redis::start().unwrap();
-    let mut servers: Vec<Server> = (0..INSTANCES).map(|_| start(&redis, None)).collect();
+    let mut servers: Vec<Server> = (0..INSTANCES).map(|number| start(&redis, number, None)).collect();
     let mut publisher = redis.publisher().unwrap();
     let listen =
         |server: &Server| USERNAMES.map(|username| (username, Client::listen(server.address, username).unwrap()));
@@ -266,7 +269,7 @@ fn workflow_events_reach_everybody_connected_while_an_instance_is_killed_and_res
     }
     clients.extend(listen(&servers[0]));
     hear(&mut clients, 1);
-    let again = start(&redis, Some(address));
+    let again = start(&redis, 2, Some(address));
     clients.extend(listen(&again));
     hear(&mut clients, 2);
     for username in USERNAMES {

@@ -45,8 +45,8 @@ pub const CLIENTS_MAX: usize = 1024;
 /// Longest channel a client may name: a prefix and a username of 255 bytes, with room.
 pub const CHANNEL_BYTES_MAX: usize = 512;
 
-/// Longest pattern a client may name: every one is tried for every event.
-pub const PATTERN_BYTES_MAX: usize = 256;
+/// Longest pattern a client may name: the longest prefix, its colon and a `*`. Every one is tried for every event.
+pub const PATTERN_BYTES_MAX: usize = 257;
 
 /// How long to leave new connections alone when one could not be taken: descriptors come back only with time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -10,12 +10,16 @@
 //! [`Router::take_control`], seals what it reads ([`seal::in_place`] where a RESP-like length line stands in front of
 //! each payload, else [`seal::apart`]), gives it to [`Router::route`] and waits for [`Router::settle`] once per batch;
 //! takes publications until there are no more, and answers each with [`Router::answer`]; and tells [`BrokerStatus`]
-//! the truth. Reconnects come from [`link`], buffers from [`receive_buffer`] and [`outbox`].
+//! the truth. A source that must be told topic by topic hears of them through [`Router::watch_interests`], and says
+//! [`Router::confirm`] when the events of one arrive. Reconnects come from [`link`], buffers from [`receive_buffer`]
+//! and [`outbox`].
 //!
 //! [`Router::take_control`]: crate::engine::router::Router::take_control
 //! [`Router::route`]: crate::engine::router::Router::route
 //! [`Router::settle`]: crate::engine::router::Router::settle
 //! [`Router::answer`]: crate::engine::router::Router::answer
+//! [`Router::watch_interests`]: crate::engine::router::Router::watch_interests
+//! [`Router::confirm`]: crate::engine::router::Router::confirm
 //! [`BrokerStatus`]: crate::metrics::BrokerStatus
 
 pub mod duplex;

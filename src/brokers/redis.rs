@@ -1,7 +1,9 @@
 //! Redis: one connection subscribes and only reads, another publishes. Each comes back by itself.
 
+mod channels;
 mod publisher;
 mod subscriber;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -15,38 +17,55 @@ use publisher::Publisher;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use subscriber::Subscriber;
 
 /// Events from a Redis' channels, publications to them.
 pub struct Redis {
     address: RedisAddress,
-    patterns: Vec<String>,
+    subscribing: Subscribing,
     event_bytes_max: usize,
     status: Arc<BrokerStatus>,
 }
 
+/// What is subscribed to. PERFORMANCE.md says when which is cheaper.
+#[derive(Clone, Debug)]
+pub enum Subscribing {
+    /// Every channel that matches one of these (Redis' globs; at least one, and they must not overlap, since Redis sends
+    /// an event once per pattern that matches).
+    Patterns(Vec<String>),
+    /// Each channel that somebody here follows.
+    Channels {
+        /// How long a channel that nobody follows any more is kept, 100 ms at least.
+        linger: Duration,
+    },
+}
+
 impl Redis {
-    /// Follows every channel that matches one of `patterns` (Redis' globs; they must not overlap, since Redis sends an
-    /// event once per pattern that matches). Events above `event_bytes_max` are dropped and counted.
+    /// Events above `event_bytes_max` are dropped and counted.
     ///
-    /// `status` says connected while every pattern is confirmed on a connection that is alive.
+    /// `status` says connected while every pattern, or every channel that was followed when the connection was made, is
+    /// confirmed on a connection that is alive.
     pub fn new(
         address: RedisAddress,
-        patterns: Vec<String>,
+        subscribing: Subscribing,
         event_bytes_max: usize,
         status: Arc<BrokerStatus>,
     ) -> Self {
-        assert!(!patterns.is_empty(), "without a pattern nothing would ever be confirmed");
-        Self { address, patterns, event_bytes_max, status }
+        let is_empty = matches!(&subscribing, Subscribing::Patterns(patterns) if patterns.is_empty());
+        assert!(!is_empty, "without a pattern nothing would ever be confirmed");
+        Self { address, subscribing, event_bytes_max, status }
     }
 }
 
 impl Broker for Redis {
     fn run(self: Box<Self>, router: Rc<Router>, publications: Publications) -> Pin<Box<dyn Future<Output = ()>>> {
+        let publisher = Publisher::new(self.address.clone(), self.event_bytes_max, Rc::clone(&router));
+        // Made here, not when the task first runs: it may watch the router, from its first word on.
+        let subscriber = Subscriber::new(*self, Rc::clone(&router));
         Box::pin(async move {
-            let publisher = Publisher::new(self.address.clone(), self.event_bytes_max, Rc::clone(&router));
             router.ear.spawn(publisher.run(publications)).detach();
-            Subscriber::new(*self, router).run().await;
+            subscriber.run().await;
         })
     }
 }

@@ -4,8 +4,7 @@ use crate::ear::{self, Ear};
 use crate::engine::broker::Broker;
 use crate::engine::mesh::{self, Control, Delivery, Interest, MeshNode};
 use crate::engine::node::NodeId;
-use crate::engine::protocol::Notice;
-use crate::engine::protocol::PublishError;
+use crate::engine::protocol::{Notice, PublishError};
 use crate::engine::publication::{Asker, Publication, Ticket};
 use crate::engine::router::Router;
 use crate::engine::topic::{Topic, TopicHasher, TopicKey};
@@ -29,6 +28,14 @@ pub(super) struct Stage {
     controls: VecDeque<Control>,
     curtain: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// A delivery as tests compare it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    Listening(u64),
+    /// With its payload.
+    Event(String),
 }
 
 const HASHER: TopicHasher = TopicHasher::with_key((1, 2));
@@ -68,10 +75,22 @@ impl Stage {
 
     /// From here on, events of `name` come to this thread.
     pub(super) fn follow(&mut self, name: &str, followers: u32) {
-        let interest = Interest { topic: Self::topic(name), place: TopicKey::default(), followers, ticket: Some(1) };
+        self.announce(name, followers, Some(1));
+        assert_eq!(self.delivery(), Said::Listening(1));
+    }
+
+    /// Tells the broker that so many follow `name`; the answer to the ticket is one of the next deliveries.
+    pub(super) fn announce(&mut self, name: &str, followers: u32, ticket: Option<u64>) {
+        let interest = Interest { topic: Self::topic(name), place: TopicKey::default(), followers, ticket };
         self.shard.send(NodeId::broker(1), Control::Interest(interest));
-        let first = self.wait("interest in place", |stage| stage.shard.receive_delivery());
-        assert!(matches!(first, Delivery::Listening(1)), "{first:?}");
+    }
+
+    /// What comes next down the lane of the messages.
+    pub(super) fn delivery(&mut self) -> Said {
+        match self.wait("a delivery", |stage| stage.shard.receive_delivery()) {
+            Delivery::Listening(ticket) => Said::Listening(ticket),
+            Delivery::Message(_, message) => Said::Event(String::from_utf8_lossy(message.payload()).into_owned()),
+        }
     }
 
     /// The next event, as topic and payload.

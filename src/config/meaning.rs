@@ -11,7 +11,7 @@ use super::redis::{RedisAddress, is_host};
 use super::secret::Secret;
 use super::span::Span;
 use super::table::Key;
-use super::{BrokerChoice, Config, Flux, Heartbeat, Limits};
+use super::{BrokerChoice, Config, Flux, Heartbeat, Limits, RedisSubscribe};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -28,7 +28,7 @@ const OWN_PATHS: [&str; 7] = ["/ws", "/health", "/live", "/ready", "/metrics", "
 /// A token shorter than this can be guessed over a network in a lifetime; longer than the other does not fit a head.
 const TOKEN_BYTES: RangeInclusive<usize> = 16..=512;
 
-/// With a username of 255 bytes behind it a channel name stays within 512 bytes, with a `*` a pattern within 256.
+/// With a username of 255 bytes behind it a channel name stays within 512 bytes, with a colon and a `*` a pattern within 257.
 const PREFIX_BYTES: RangeInclusive<usize> = 1..=255;
 
 /// Parses every value, also those that another one overrules: a mistake never hides.
@@ -54,6 +54,11 @@ pub(super) fn config(arguments: &Arguments, host: &Host) -> Result<Config, Refus
         broker,
         broker_core: seating.broker,
         redis: redis(arguments)?,
+        redis_subscribe: arguments.required(Key::RedisSubscribe, |text| {
+            let choices = [RedisSubscribe::Patterns, RedisSubscribe::Channels];
+            choices.into_iter().find(|choice| choice.word() == text).ok_or(Unfit::Shape)
+        })?,
+        redis_linger: span(arguments, Key::RedisLinger)?,
         broker_listen,
         workflow_prefix,
         echo_path: arguments.optional(Key::EchoPath, |text| path(text, &[&flux.base_path]))?,

@@ -54,6 +54,10 @@ pub struct Config {
     pub broker_core: Option<usize>,
     /// Where Redis is, or would be.
     pub redis: RedisAddress,
+    /// What is subscribed to there.
+    pub redis_subscribe: RedisSubscribe,
+    /// How long a channel that nobody follows any more is kept: 100 ms to 24 h.
+    pub redis_linger: Duration,
     /// Where the embedded broker listens.
     pub broker_listen: SocketAddr,
     /// What stands before the username in channel names: 1 to 255 bytes, no glob characters.
@@ -114,6 +118,25 @@ pub struct Flux {
     pub broadcast_is_open: bool,
     /// Patterns of the channels clients may name; at least one.
     pub channels: Vec<String>,
+}
+
+/// What is subscribed to at a Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RedisSubscribe {
+    /// Every channel of every family, by patterns.
+    Patterns,
+    /// Each channel that somebody here follows.
+    Channels,
+}
+
+impl RedisSubscribe {
+    /// As it is typed.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Patterns => "patterns",
+            Self::Channels => "channels",
+        }
+    }
 }
 
 /// What is too much.

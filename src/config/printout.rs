@@ -88,6 +88,8 @@ fn value(key: Key, arguments: &Arguments, config: &Config) -> String {
             (Some(username), _) => username.clone(),
         },
         Key::RedisPassword => hidden(&redis.password),
+        Key::RedisSubscribe => config.redis_subscribe.word().to_owned(),
+        Key::RedisLinger => span(config.redis_linger),
         Key::BrokerListen => config.broker_listen.to_string(),
         Key::WorkflowPrefix => config.workflow_prefix.clone(),
         Key::ChannelPrefix => config.flux.channel_prefix.clone(),

@@ -60,6 +60,8 @@ const EFFECTIVE: &[(&str, &str, &[&str])] = &[
             "redis-url = none # default: none",
             "redis-host = localhost # default",
             "redis-password = none # default: none",
+            "redis-subscribe = patterns # default",
+            "redis-linger = 10s # default",
             "shards = 2 # default: one for each core that the broker leaves",
             "cores = 0-1 # default: every core this process may use",
             "broker-core = none # default",
@@ -101,6 +103,11 @@ const EFFECTIVE: &[(&str, &str, &[&str])] = &[
     ),
     ("", "BROKER_LISTEN=127.0.0.1:7", &["broker = embedded # default: chosen by environment BROKER_LISTEN"]),
     ("--broker redis", "BROKER_LISTEN=127.0.0.1:7", &["broker = redis # flag --broker"]),
+    (
+        "--redis-linger 1m",
+        "REDIS_SUBSCRIBE=channels",
+        &["redis-subscribe = channels # environment REDIS_SUBSCRIBE", "redis-linger = 1m # flag --redis-linger"],
+    ),
     ("--max-event 2MB", "MAX_EVENT=1MiB", &["max-event = 2000000B # flag --max-event"]),
     ("--ping-interval 0", "", &["ping-interval = 0s # flag --ping-interval"]),
     ("--cores 1", "", &["shards = 1 # default: one for each core that the broker leaves", "cores = 1 # flag --cores"]),
@@ -127,6 +134,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("", "PORT=65536", "PORT is `65536`; allowed: a number from 0 to 65535"),
     ("", "PORT=+1 LISTEN=0.0.0.0:1", "PORT is `+1`; allowed: a number from 0 to 65535"),
     ("--broker kafka", "", "--broker is `kafka`; allowed: auto, redis or embedded"),
+    ("--redis-subscribe all", "", "--redis-subscribe is `all`; allowed: patterns or channels"),
     (
         "",
         "REDIS_URL=rediss://u:hush@h",

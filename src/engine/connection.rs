@@ -1,10 +1,9 @@
 //! One client's seat in a shard.
 
-use super::heartbeat::Heartbeat;
 use super::outbound::Outbound;
 use super::protocol::Protocol;
 use super::topic::TopicKey;
-use crate::ear::{Allowance, Tick};
+use crate::ear::{Allowance, Heartbeat, Tick};
 use crate::wire::ws::Decoder;
 use smallvec::SmallVec;
 use std::io;
@@ -65,12 +64,24 @@ pub(super) struct Connection<S> {
     pub(super) heartbeat: Heartbeat,
     pub(super) allowance: Allowance,
     pub(super) phase: Phase,
+    /// Has published something of the bundle that is being offered.
+    pub(super) is_publisher: bool,
 }
 
 impl<S> Connection<S> {
     pub(super) fn new(socket: S, protocol: Box<dyn Protocol>, heartbeat: Heartbeat, allowance: Allowance) -> Self {
         let (decoder, outbound, topics) = Default::default();
-        Self { socket, protocol, decoder, outbound, topics, heartbeat, allowance, phase: Phase::Open }
+        Self {
+            socket,
+            protocol,
+            decoder,
+            outbound,
+            topics,
+            heartbeat,
+            allowance,
+            phase: Phase::Open,
+            is_publisher: false,
+        }
     }
 }
 
@@ -78,8 +89,16 @@ impl<S> Connection<S> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subscription {
     pub(super) key: TopicKey,
-    /// How often the client is to be told that the subscription is in place, once the broker knows of it. 0 where it is.
-    pub(super) owed: u32,
+    pub(super) state: Following,
+}
+
+/// How far a subscription is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Following {
+    /// The broker does not know of it yet. So often the client is to be told once it does.
+    Expected { owed: u32 },
+    /// It is in place, and the connection stands at this place among the topic's followers of its encoding.
+    InPlace(u32),
 }
 
 /// How far a connection has come. The phases follow each other in this order; any may be the last.

@@ -8,8 +8,7 @@
 //! ```
 //!
 //! Invariants: nothing that was sent is dropped, and each lane keeps its order; what finds a lane full waits with its
-//! sender: deliveries stop the broker's reading until they are gone, controls are as many as there are connections at
-//! most; nobody waits inside a send. Cores share memory nowhere else, apart from doorbells and
+//! sender: deliveries stop the broker's reading until they are gone, and controls the shard's; nobody waits inside a send. Cores share memory nowhere else, apart from doorbells and
 //! the counters in `metrics`.
 
 use super::message::Message;
@@ -34,7 +33,7 @@ pub const CONTROLS_PER_LANE: usize = 1024;
 
 /// Everything but messages that may cross from one node to another.
 pub enum Control {
-    /// A connection for the shard that owns its topic.
+    /// A connection for the shard that owns its topic, or that its owner has chosen.
     Adopt(Box<Adoption>),
     /// So many connections of the sending shard follow a topic from now on.
     Interest(Interest),
@@ -120,6 +119,8 @@ pub struct MeshNode {
     /// Indexed by the receiving node.
     outlets: Vec<Outlet>,
     intakes: Vec<Intake>,
+    /// Whose control was taken last.
+    heard: usize,
     doorbell: Arc<Doorbell>,
 }
 
@@ -135,6 +136,7 @@ pub fn build(shards: usize) -> Vec<MeshNode> {
             shards,
             outlets: Vec::with_capacity(count),
             intakes: Vec::with_capacity(count),
+            heard: 0,
             doorbell: Arc::clone(&doorbells[index]),
         })
         .collect();
@@ -208,9 +210,16 @@ impl MeshNode {
         done
     }
 
-    /// The next control message of any node, and who sent it.
+    /// The next control message of any node, and who sent it; the nodes take turns.
     pub fn receive(&mut self) -> Option<(NodeId, Control)> {
-        self.intakes.iter_mut().find_map(|intake| intake.control.pop().ok().map(|control| (intake.node, control)))
+        for _ in 0..self.intakes.len() {
+            self.heard = (self.heard + 1) % self.intakes.len();
+            let intake = &mut self.intakes[self.heard];
+            if let Ok(control) = intake.control.pop() {
+                return Some((intake.node, control));
+            }
+        }
+        None
     }
 
     /// The next delivery for this shard.

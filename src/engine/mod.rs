@@ -3,7 +3,6 @@
 pub mod broker;
 pub mod connection;
 pub mod frame;
-pub mod heartbeat;
 pub mod mesh;
 pub mod message;
 pub mod node;

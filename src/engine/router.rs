@@ -3,8 +3,7 @@
 use super::mesh::{self, Control, Delivery, MeshNode};
 use super::message::Message;
 use super::node::NodeId;
-use super::protocol::Notice;
-use super::protocol::PublishError;
+use super::protocol::{Notice, PublishError};
 use super::publication::{Asker, Publication, Ticket};
 use super::topic::{Topic, TopicHasher, TopicKey};
 use crate::ear::{Doorbell, Ear};
@@ -14,13 +13,16 @@ use futures_lite::future::yield_now;
 use glommio::channels::local_channel::{LocalReceiver, LocalSender, new_bounded};
 use hashbrown::HashTable;
 use smallvec::SmallVec;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// Publications that may wait for the broker; the next one is answered with [`PublishError::Overloaded`].
 /// One from each of 16 000 clients at once; at the 200 000 a second that Redis takes, less than a tenth of a second.
 pub const PUBLICATIONS_WAITING_MAX: usize = 16 * 1024;
+
+/// Controls taken at a time: as many as a lane holds, so that events need not wait for shards that go on and on.
+const CONTROLS_PER_LOOK_MAX: usize = 1024;
 
 /// Bytes of their payloads: of the longest messages that clients may send by default, a thousand.
 pub const PUBLICATIONS_WAITING_BYTES_MAX: usize = 64 << 20;
@@ -52,14 +54,31 @@ pub struct Router {
     hasher: TopicHasher,
     /// What the broker's node hears with.
     pub ear: Ear,
+    watcher: OnceCell<Watcher>,
+}
+
+type Watcher = Box<dyn Fn(&Router, Vec<Wish>)>;
+
+/// News of a topic's followers, for a broker that must be told topic by topic.
+pub struct Wish {
+    /// What is followed, or was.
+    pub topic: Topic,
+    /// Whether anybody follows it now; perhaps somebody did before.
+    pub is_followed: bool,
+    /// Who waits for [`Router::confirm`]: a ticket of this shard.
+    pub waiter: Option<(NodeId, u64)>,
 }
 
 struct State {
     mesh: MeshNode,
     interests: HashTable<Interest>,
+    /// What the watcher has yet to hear; `None` without one.
+    wishes: Option<Vec<Wish>>,
     publications: LocalSender<Publication>,
     publication_bytes: Rc<Cell<usize>>,
-    drained: usize,
+    /// Publications that were taken and not answered yet.
+    unanswered: usize,
+    drained: SmallVec<[NodeId; 4]>,
     /// The wall clock, as it was when the latest batch began.
     now_ms: u64,
 }
@@ -86,12 +105,29 @@ impl Router {
         let state = State {
             mesh,
             interests: HashTable::new(),
+            wishes: None,
             publications,
             publication_bytes: Rc::clone(&waiting_bytes),
-            drained: 0,
+            unanswered: 0,
+            drained: SmallVec::new(),
             now_ms: ear.wall_clock_ms(),
         };
-        (Self { state: RefCell::new(state), metrics, hasher, ear }, Publications { waiting, waiting_bytes })
+        let router = Self { state: RefCell::new(state), metrics, hasher, ear, watcher: OnceCell::new() };
+        (router, Publications { waiting, waiting_bytes })
+    }
+
+    /// From now on whoever begins to follow a topic waits for [`Router::confirm`], and `watcher` hears of it. Without a
+    /// watcher the router answers at once, which is right for a source of all topics. To be called once, before the
+    /// first [`Router::take_control`].
+    pub fn watch_interests(&self, watcher: impl Fn(&Self, Vec<Wish>) + 'static) {
+        assert!(self.watcher.set(Box::new(watcher)).is_ok(), "a router has one broker");
+        self.state.borrow_mut().wishes = Some(Vec::new());
+    }
+
+    /// Events of the topic arrive from here on: who waited for that is told so down the lane of the messages.
+    /// [`Router::settle`] rings.
+    pub fn confirm(&self, (shard, ticket): (NodeId, u64)) {
+        self.state.borrow_mut().mesh.deliver(shard, Delivery::Listening(ticket));
     }
 
     /// Hashes a channel's name; the only time for this message.
@@ -101,13 +137,15 @@ impl Router {
 
     /// Takes in what the shards have announced and asked for. Call it before each batch of events.
     pub fn take_control(&self) {
-        let state = &mut *self.state.borrow_mut();
+        let mut borrowed = self.state.borrow_mut();
+        let state = &mut *borrowed;
         state.now_ms = self.ear.wall_clock_ms();
-        while let Some((from, control)) = state.mesh.receive() {
+        for _ in 0..CONTROLS_PER_LOOK_MAX {
+            let Some((from, control)) = state.mesh.receive() else { break };
             match control {
                 Control::Interest(interest) => state.note(from, interest),
                 Control::Publish(publication) => state.queue(publication),
-                Control::Drained => state.drained += 1,
+                Control::Drained => state.drained.push(from),
                 Control::Adopt(_) | Control::Published { .. } | Control::Notice(_) | Control::Drain(_) => {
                     unreachable!("only shards are sent this")
                 }
@@ -115,6 +153,11 @@ impl Router {
         }
         state.mesh.announce();
         self.metrics.topics.set(state.interests.len() as u64);
+        if let Some(wishes) = state.wishes.as_mut().filter(|wishes| !wishes.is_empty()).map(std::mem::take) {
+            // The watcher may confirm at once.
+            drop(borrowed);
+            self.watcher.get().expect("wishes are kept for a watcher only")(self, wishes);
+        }
     }
 
     /// Sends a message to every shard that follows its topic; returns how many connections there are.
@@ -147,10 +190,12 @@ impl Router {
         }
     }
 
-    /// Answers a publication, if its publisher wants to know.
+    /// Answers a publication, if its publisher wants to know. To be called once for each.
     pub fn answer(&self, ticket: Option<Ticket>, outcome: Result<u64, PublishError>) {
+        let state = &mut *self.state.borrow_mut();
+        state.unanswered -= 1;
         if let Some(ticket) = ticket {
-            self.state.borrow_mut().answer(ticket, outcome);
+            state.answer(ticket, outcome);
         }
     }
 
@@ -173,7 +218,12 @@ impl Router {
 
     fn is_drained(&self) -> bool {
         let state = self.state.borrow();
-        state.drained == state.mesh.shards()
+        state.drained.len() == state.mesh.shards()
+    }
+
+    /// Publications of clients of which nobody knows yet what became of them.
+    pub fn unanswered(&self) -> usize {
+        self.state.borrow().unanswered
     }
 
     /// Rings for what was routed and moves what waits into the lanes; says whether nothing waits any more.
@@ -200,7 +250,7 @@ impl State {
     }
 
     fn note(&mut self, shard: NodeId, news: mesh::Interest) {
-        let mesh::Interest { topic, place, followers: count, ticket } = news;
+        let mesh::Interest { topic, place, followers: count, mut ticket } = news;
         let hash = topic.hash();
         let entry = self.interests.entry(hash, |known| known.topic == topic, |known| known.topic.hash());
         let mut entry = entry.or_insert_with(|| Interest { topic, shards: SmallVec::new() });
@@ -208,7 +258,13 @@ impl State {
         interest.shards.retain(|followers| followers.shard != shard);
         if count > 0 {
             interest.shards.push(Followers { shard, place, count });
-        } else if interest.shards.is_empty() {
+        }
+        let is_followed = !interest.shards.is_empty();
+        if let Some(wishes) = &mut self.wishes {
+            let waiter = ticket.take().map(|ticket| (shard, ticket));
+            wishes.push(Wish { topic: interest.topic.clone(), is_followed, waiter });
+        }
+        if !is_followed {
             entry.remove();
         }
         if let Some(ticket) = ticket {
@@ -226,11 +282,13 @@ impl State {
             }
         } else if self.publications.try_send(publication).is_ok() {
             self.publication_bytes.set(bytes);
+            self.unanswered += 1;
         }
     }
 
     fn answer(&mut self, ticket: Ticket, outcome: Result<u64, PublishError>) {
-        if outcome.is_ok() && matches!(ticket.asker, Asker::Connection(..)) {
+        let is_welcome = outcome.is_err() || !matches!(ticket.asker, Asker::Connection(..));
+        if !is_welcome || self.drained.contains(&ticket.node) {
             return;
         }
         let has_room = self.mesh.has_room(ticket.node);

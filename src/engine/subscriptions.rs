@@ -5,7 +5,7 @@ use super::protocol::Encoding;
 use super::topic::{Topic, TopicKey};
 use hashbrown::HashTable;
 use slotmap::SlotMap;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 /// The index from topics to connections.
 #[derive(Debug, Default)]
@@ -55,7 +55,7 @@ impl Subscriptions {
         self.topics.len()
     }
 
-    /// The followers behind a key that [`Subscriptions::follow`] gave.
+    /// The followers behind a key that [`Subscriptions::expect`] gave.
     pub fn followers(&self, key: TopicKey) -> &Followers {
         &self.topics[key]
     }
@@ -72,11 +72,11 @@ impl Subscriptions {
         key
     }
 
-    /// Makes one who was expected a follower. It must not follow the topic yet.
-    pub fn follow(&mut self, key: TopicKey, id: ConnectionId, encoding: &'static Encoding) {
+    /// Makes one who was expected a follower and says its place, which it leaves by. It must not follow the topic yet.
+    pub fn follow(&mut self, key: TopicKey, id: ConnectionId, encoding: &'static Encoding) -> u32 {
         let followers = &mut self.topics[key];
         followers.expected -= 1;
-        followers.join(id, encoding);
+        followers.join(id, encoding)
     }
 
     /// One who was expected does not come; says how many are left.
@@ -85,10 +85,11 @@ impl Subscriptions {
         self.forget_if_empty(key)
     }
 
-    /// Takes a connection from a topic's followers and says how many are left; a topic without followers is forgotten.
-    pub fn leave(&mut self, key: TopicKey, id: ConnectionId) -> usize {
-        self.topics[key].part(id);
-        self.forget_if_empty(key)
+    /// Takes the follower at a place, which has this encoding, from a topic's. Says how many are left, and who stands at
+    /// that place now instead; a topic without followers is forgotten.
+    pub fn leave(&mut self, key: TopicKey, place: u32, encoding: &'static Encoding) -> (usize, Option<ConnectionId>) {
+        let moved = self.topics[key].part(place as usize, encoding);
+        (self.forget_if_empty(key), moved)
     }
 
     fn forget_if_empty(&mut self, key: TopicKey) -> usize {
@@ -124,25 +125,27 @@ impl Followers {
         self.groups.iter().map(|group| group.members.len()).sum()
     }
 
-    fn join(&mut self, id: ConnectionId, encoding: &'static Encoding) {
-        let group = self.groups.iter_mut().find(|group| std::ptr::eq(group.encoding, encoding));
-        match group {
-            Some(group) => group.members.push(id),
-            None => self.groups.push(Group { encoding, members: smallvec![id], mark: None }),
-        }
+    fn join(&mut self, id: ConnectionId, encoding: &'static Encoding) -> u32 {
+        let place = self.groups.iter().position(|group| std::ptr::eq(group.encoding, encoding));
+        let place = place.unwrap_or_else(|| {
+            self.groups.push(Group { encoding, members: SmallVec::new(), mark: None });
+            self.groups.len() - 1
+        });
+        let members = &mut self.groups[place].members;
+        members.push(id);
+        u32::try_from(members.len() - 1).expect("a process has fewer than 2^32 sockets")
     }
 
-    fn part(&mut self, id: ConnectionId) {
-        for (index, group) in self.groups.iter_mut().enumerate() {
-            if let Some(position) = group.members.iter().position(|&member| member == id) {
-                group.members.swap_remove(position);
-                if group.members.is_empty() {
-                    self.groups.swap_remove(index);
-                }
-                return;
-            }
+    fn part(&mut self, place: usize, encoding: &'static Encoding) -> Option<ConnectionId> {
+        let index = self.groups.iter().position(|group| std::ptr::eq(group.encoding, encoding));
+        let index = index.expect("a connection only leaves what it follows");
+        let members = &mut self.groups[index].members;
+        members.swap_remove(place);
+        let moved = members.get(place).copied();
+        if members.is_empty() {
+            self.groups.swap_remove(index);
         }
-        unreachable!("a connection only leaves what it follows");
+        moved
     }
 }
 
@@ -154,6 +157,8 @@ mod tests {
     use bytes::Bytes;
     use std::collections::{BTreeMap, BTreeSet};
 
+    type Seat = (TopicKey, u32, &'static Encoding);
+
     static OTHER: Encoding = Encoding { name: "other", seal: RAW_TEXT.seal };
 
     #[test]
@@ -163,19 +168,23 @@ mod tests {
         let mut ids = SlotMap::<ConnectionId, ()>::with_key();
         let ids: Vec<ConnectionId> = (0..50).map(|_| ids.insert(())).collect();
         let mut subscriptions = Subscriptions::default();
-        let mut model: BTreeMap<String, BTreeMap<ConnectionId, TopicKey>> = BTreeMap::new();
+        let mut model: BTreeMap<String, BTreeMap<ConnectionId, Seat>> = BTreeMap::new();
         for _ in 0..20_000 {
             let name = format!("topic-{}", random.u8(..20));
             let id = ids[random.usize(..ids.len())];
             let topic = hasher.topic(Bytes::from(name.clone()));
             let followers = model.entry(name.clone()).or_default();
-            if let Some(key) = followers.remove(&id) {
-                assert_eq!(subscriptions.leave(key, id), followers.len());
+            if let Some((key, place, encoding)) = followers.remove(&id) {
+                let (left, moved) = subscriptions.leave(key, place, encoding);
+                assert_eq!(left, followers.len());
+                if let Some(moved) = moved {
+                    followers.get_mut(&moved).expect("only who follows is moved").1 = place;
+                }
             } else {
                 let encoding = if random.bool() { &RAW_TEXT } else { &OTHER };
                 let key = subscriptions.expect(&topic);
-                subscriptions.follow(key, id, encoding);
-                followers.insert(id, key);
+                let place = subscriptions.follow(key, id, encoding);
+                followers.insert(id, (key, place, encoding));
             }
             model.retain(|_, followers| !followers.is_empty());
             let found: BTreeSet<ConnectionId> = subscriptions

@@ -5,8 +5,8 @@
 //! client ─ broadcast ─► Envelope ─► the broker ─► every instance ─► FLUX_MESSAGE, once per shard ─► "message"
 //! ```
 //!
-//! What crosses the broker is an [`envelope`], so that senders are known on all instances. Errors are frames; they never
-//! end a connection.
+//! What crosses the broker is an envelope, so that senders are known on all instances. Errors are frames and end no
+//! connection, except that of a client that will not slow down.
 
 mod envelope;
 mod frames;
@@ -18,9 +18,8 @@ use super::ProtocolSettings;
 use super::news::News;
 use crate::engine::message::Origin;
 use crate::engine::placement::Placement;
-use crate::engine::protocol::PublishError;
 use crate::engine::protocol::{
-    Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Pace, Protocol, Seat,
+    Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Pace, Protocol, PublishError, Seat,
 };
 use crate::engine::topic::{Topic, TopicHasher};
 use crate::http::{Family, Refusal, Request};

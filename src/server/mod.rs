@@ -12,9 +12,8 @@ use self::core::{Bounds, Core};
 use self::listener::Listener;
 use crate::config::Config;
 use crate::config::host::Host;
-use crate::ear::{self, Ear};
+use crate::ear::{self, Ear, Rhythm};
 use crate::engine::broker::Broker;
-use crate::engine::heartbeat::Rhythm;
 use crate::engine::mesh::{self, Control, MeshNode};
 use crate::engine::node::NodeId;
 use crate::engine::placement::Spread;
@@ -40,6 +39,12 @@ pub use self::start::StartError;
 
 /// The exit status after a second signal: 128 + SIGINT, as shells report it.
 const EXIT_IMPATIENT: i32 = 130;
+
+/// How long the broker may take over what clients have published before they left: many round trips to a healthy one.
+const LAST_PUBLICATIONS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often to look whether it has.
+const PUBLISHED_LOOK_PERIOD: Duration = Duration::from_millis(5);
 
 /// Serves until a signal asks for the end, then drains and returns.
 pub fn serve(config: &Config, host: &Host) -> Result<(), StartError> {
@@ -118,6 +123,15 @@ impl BrokerSeat {
         let router = Rc::new(router);
         let source = ear.spawn(self.source.run(Rc::clone(&router), publications));
         router.serve().await;
+        // Broadcasts of clients that have just left are still published.
+        let published = async {
+            while router.unanswered() > 0 {
+                ear.sleep(PUBLISHED_LOOK_PERIOD).await;
+            }
+        };
+        if ear.within(LAST_PUBLICATIONS_TIMEOUT, published).await.is_none() {
+            tracing::warn!(events = router.unanswered(), "the broker did not take what clients have published");
+        }
         source.cancel().await;
     }
 }

@@ -2,9 +2,9 @@
 
 use super::listener::{self, Listener};
 use crate::brokers::embedded::Embedded;
-use crate::brokers::redis::Redis;
+use crate::brokers::redis::{Redis, Subscribing};
 use crate::config::host::Host;
-use crate::config::{BrokerChoice, Config, LogFormat, RedisAddress};
+use crate::config::{BrokerChoice, Config, LogFormat, RedisAddress, RedisSubscribe};
 use crate::engine::broker::Broker;
 use crate::engine::topic::TopicHasher;
 use crate::metrics::Registry;
@@ -132,13 +132,21 @@ impl BrokerPlan {
         let event_bytes_max = config.limits.event_bytes_max;
         match self {
             Self::Redis(settings) => {
-                let patterns = protocols::patterns(&super::protocol_settings(config), hasher);
-                Box::new(Redis::new(settings, patterns, event_bytes_max, status))
+                Box::new(Redis::new(settings, subscribing(config, hasher), event_bytes_max, status))
             }
             Self::Embedded(listener, _) => {
                 Box::new(Embedded::new(listener, event_bytes_max, RESP_OUTBOUND_BYTES_MAX, status))
             }
         }
+    }
+}
+
+fn subscribing(config: &Config, hasher: TopicHasher) -> Subscribing {
+    match config.redis_subscribe {
+        RedisSubscribe::Patterns => {
+            Subscribing::Patterns(protocols::patterns(&super::protocol_settings(config), hasher))
+        }
+        RedisSubscribe::Channels => Subscribing::Channels { linger: config.redis_linger },
     }
 }
 

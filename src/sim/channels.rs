@@ -2,8 +2,7 @@
 //! answers to `subscribe` and `unsubscribe`, nobody gets anything outside of them, and nobody gets their own.
 
 use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
-use crate::ear::{Ear, Tick};
-use crate::engine::heartbeat::Rhythm;
+use crate::ear::{Ear, Rhythm, Tick};
 use crate::engine::mesh::{self, Adoption, Control, Delivery, MeshNode};
 use crate::engine::message::{Message, Origin};
 use crate::engine::node::NodeId;

@@ -1,15 +1,13 @@
 //! Connections that follow many topics by their own wish: what a subscription promises and when.
 
 use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
-use crate::ear::Tick;
-use crate::engine::heartbeat::Rhythm;
+use crate::ear::{Rhythm, Tick};
 use crate::engine::mesh::Adoption;
 use crate::engine::message::{Message, Origin};
 use crate::engine::node::NodeId;
 use crate::engine::placement::Placement;
-use crate::engine::protocol::PublishError;
 use crate::engine::protocol::{
-    Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Sealed, Seat,
+    Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Protocol, PublishError, RAW_TEXT, Sealed, Seat,
 };
 use crate::engine::shard::{Limits, Shard};
 use crate::engine::topic::{Topic, TopicHasher};

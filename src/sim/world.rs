@@ -2,9 +2,7 @@
 
 use super::model::{Client, WELCOME};
 use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
-use crate::ear::Ear;
-use crate::ear::Tick;
-use crate::engine::heartbeat::Rhythm;
+use crate::ear::{Ear, Rhythm, Tick};
 use crate::engine::mesh::{self, Adoption, Control, Delivery, MeshNode};
 use crate::engine::message::Message;
 use crate::engine::node::NodeId;

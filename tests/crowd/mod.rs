@@ -2,9 +2,8 @@
 #![allow(dead_code, reason = "tests and benches share this; each uses a part of it")]
 
 use bytes::{Bytes, BytesMut};
-use fanout::ear::Tick;
+use fanout::ear::{Rhythm, Tick};
 use fanout::engine::connection::{ConnectionId, Outlet, Send, Socket, Watch};
-use fanout::engine::heartbeat::Rhythm;
 use fanout::engine::mesh::Adoption;
 use fanout::engine::message::Message;
 use fanout::engine::node::NodeId;

@@ -1,7 +1,7 @@
 //! The embedded broker as its clients meet it: raw RESP over loopback.
 
 use super::{CLIENTS_MAX, Embedded};
-use crate::brokers::redis::Redis;
+use crate::brokers::redis::{Redis, Subscribing};
 use crate::brokers::stage::Stage;
 use crate::config::RedisAddress;
 use crate::engine::protocol::PublishError;
@@ -54,7 +54,7 @@ const HELLO_2: &str = "*14\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5
 fn commands_are_answered_as_redis_answers_them() {
     let (_stage, address) = embedded();
     let long_channel = format!("PUBLISH {} x\r\n", "c".repeat(513));
-    let long_pattern = format!("PSUBSCRIBE {}\r\n", "c".repeat(257));
+    let long_pattern = format!("PSUBSCRIBE {}\r\n", "c".repeat(258));
     let hello_3 = HELLO_2.replacen("*14", "%7", 1).replacen(":2", ":3", 1);
     let table: &[(&str, &str)] = &[
         ("HELLO\r\n", HELLO_2),
@@ -71,7 +71,7 @@ fn commands_are_answered_as_redis_answers_them() {
         ("SUBSCRIBE\r\n", "-ERR wrong number of arguments for 'subscribe' command\r\n"),
         ("PUBLISH a b\r\n", ":0\r\n"),
         (&long_channel, "-ERR a channel name has at most 512 bytes\r\n"),
-        (&long_pattern, "-ERR a pattern has at most 256 bytes\r\n"),
+        (&long_pattern, "-ERR a pattern has at most 257 bytes\r\n"),
         ("SELECT 0\r\nSELECT 15\r\n", "+OK\r\n+OK\r\n"),
         ("SELECT 16\r\n", "-ERR DB index is out of range\r\n"),
         ("SELECT x\r\n", "-ERR value is not an integer or out of range\r\n"),
@@ -311,10 +311,18 @@ fn events_from_this_instances_clients_go_the_same_way() {
 
 #[test]
 fn a_second_instance_shares_the_events_of_the_first() {
+    check_second_instance(Subscribing::Patterns(vec!["workflow:events:*".to_owned()]));
+}
+
+#[test]
+fn a_second_instance_may_follow_channel_by_channel() {
+    check_second_instance(Subscribing::Channels { linger: Duration::from_secs(10) });
+}
+
+fn check_second_instance(subscribing: Subscribing) {
     let (mut first, address) = embedded();
     let settings = RedisAddress { host: "localhost".to_owned(), port: address.port(), username: None, password: None };
-    let patterns = vec!["workflow:events:*".to_owned()];
-    let mut second = Stage::with(move |status| Redis::new(settings, patterns, EVENT_BYTES_MAX, status));
+    let mut second = Stage::with(move |status| Redis::new(settings, subscribing, EVENT_BYTES_MAX, status));
     second.await_connected(true);
     first.follow("workflow:events:alice", 1);
     second.follow("workflow:events:alice", 1);

@@ -1,6 +1,7 @@
 //! The connection that subscribes: it reads as fast as the shards take messages, and waits for nothing else.
 
 use super::Redis;
+use super::subscriptions::{Answer, Subscriptions};
 use crate::brokers::duplex::{Duplex, Event};
 use crate::brokers::link::{Link, LinkError, QUIET_PERIOD, QUIET_PERIODS_MAX};
 use crate::brokers::outbox::Outbox;
@@ -21,38 +22,44 @@ use std::sync::Arc;
 /// What one read takes: about 200 events. Frames are slices of it, so it is also what one late frame keeps alive.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Commands that wait to be written: `AUTH`, the subscriptions and three pings are far below it.
+/// Commands that wait to be written: `AUTH`, the patterns and three pings are far below it. Channels are asked for in
+/// pieces that leave more than half of it.
 const COMMAND_BYTES_MAX: usize = 64 * 1024;
 
 /// Takes events in.
 pub(super) struct Subscriber {
     link: Link,
     address: RedisAddress,
-    patterns: Vec<String>,
+    subscriptions: Subscriptions,
     event_bytes_max: usize,
     status: Arc<BrokerStatus>,
     router: Rc<Router>,
     losses: Losses,
-    /// Patterns confirmed on the connection that is open.
-    confirmed: usize,
-    /// Whether all patterns have ever been confirmed: from then on, every reconnect is a gap.
+    /// Whether everything has ever been in place: from then on, every reconnect is a gap.
     has_subscribed: bool,
     /// Events of one batch, sealed in the buffer and not cut out yet.
     sealed: Vec<(Range<usize>, SealedRange)>,
 }
 
+/// Why the rest of a batch is not heard now.
+enum Interruption {
+    /// What stands in front of an answer is routed before the answer takes effect.
+    Answer(Answer),
+    /// The connection is of no more use.
+    End(LinkError),
+}
+
 impl Subscriber {
     pub(super) fn new(redis: Redis, router: Rc<Router>) -> Self {
-        let Redis { address, patterns, event_bytes_max, status } = redis;
+        let Redis { address, subscribing, event_bytes_max, status } = redis;
         Self {
             link: Link::new(router.ear.clone(), address.host.clone(), address.port, "subscribing"),
             address,
-            patterns,
+            subscriptions: Subscriptions::new(subscribing, &router),
             event_bytes_max,
             status,
             losses: Losses::new(Rc::clone(&router)),
             router,
-            confirmed: 0,
             has_subscribed: false,
             sealed: Vec::new(),
         }
@@ -65,6 +72,8 @@ impl Subscriber {
                 Err(cause) => cause,
             };
             self.status.set_connected(false);
+            self.subscriptions.close(&self.router);
+            self.router.settle().await;
             self.link.pause(&cause).await;
         }
     }
@@ -73,13 +82,9 @@ impl Subscriber {
     async fn connect(&mut self) -> Result<(Duplex, Rc<Outbox>), LinkError> {
         let stream = self.link.dial().await?;
         let outbox = Rc::new(Outbox::new(COMMAND_BYTES_MAX));
-        outbox.offer(|out| {
-            super::write_auth(&self.address, out);
-            let words = [b"PSUBSCRIBE".as_slice()].into_iter().chain(self.patterns.iter().map(String::as_bytes));
-            command::encode(out, &words.collect::<Vec<_>>());
-        });
-        self.confirmed = 0;
         let duplex = Duplex::new(&self.router.ear, stream, Rc::clone(&outbox), CHUNK_BYTES)?;
+        outbox.offer(|out| _ = super::write_auth(&self.address, out));
+        self.subscriptions.open(&outbox);
         Ok((duplex.with_silence(QUIET_PERIOD), outbox))
     }
 
@@ -91,7 +96,9 @@ impl Subscriber {
                 Event::Received => quiet_periods = 0,
                 Event::Quiet if quiet_periods + 1 < QUIET_PERIODS_MAX => {
                     quiet_periods += 1;
-                    outbox.offer(|out| command::encode(out, &[b"PING"]));
+                    if !self.subscriptions.is_opening() {
+                        outbox.offer(|out| command::encode(out, &[b"PING"]));
+                    }
                     continue;
                 }
                 Event::Quiet | Event::Cut => return LinkError::Silent,
@@ -115,26 +122,38 @@ impl Subscriber {
     /// is routed all the same.
     fn take_batch(&mut self, buffer: &mut ReceiveBuffer) -> Result<usize, LinkError> {
         self.router.take_control();
-        let mut end = 0;
-        let received_bytes = buffer.received().len();
-        let outcome = self.hear_all(buffer.received(), &mut end);
-        let chunk = buffer.take(end.min(received_bytes));
-        buffer.pass_over(end.saturating_sub(received_bytes));
-        for (channel, sealed) in self.sealed.drain(..) {
-            let topic = self.router.topic(chunk.slice(channel));
-            self.router.route(Message::sealed(topic, sealed.cut(&chunk)));
+        loop {
+            let mut end = 0;
+            let received_bytes = buffer.received().len();
+            let outcome = self.hear_all(buffer.received(), &mut end);
+            let chunk = buffer.take(end.min(received_bytes));
+            buffer.pass_over(end.saturating_sub(received_bytes));
+            for (channel, sealed) in self.sealed.drain(..) {
+                let topic = self.router.topic(chunk.slice(channel));
+                self.router.route(Message::sealed(topic, sealed.cut(&chunk)));
+            }
+            match outcome {
+                Ok(needed_bytes) => return Ok(needed_bytes),
+                Err(Interruption::End(cause)) => return Err(cause),
+                Err(Interruption::Answer(answer)) => {
+                    if self.subscriptions.take_answer(answer, &chunk, &self.router) {
+                        self.note_in_place();
+                    }
+                }
+            }
         }
-        outcome
     }
 
-    /// Every whole push of the buffer; `end` follows behind the last one, and may pass the end of what was received.
-    fn hear_all(&mut self, received: &mut [u8], end: &mut usize) -> Result<usize, LinkError> {
+    /// Every whole push of the buffer up to the next answer; `end` follows behind the last one, and may pass the end of
+    /// what was received.
+    fn hear_all(&mut self, received: &mut [u8], end: &mut usize) -> Result<usize, Interruption> {
         while *end < received.len() {
             match push::decode(&received[*end..], self.event_bytes_max)? {
                 Heard::Part { needed_bytes } => return Ok(needed_bytes),
                 Heard::Whole { push, bytes } => {
-                    self.hear(push, received, *end)?;
+                    let start = *end;
                     *end += bytes;
+                    self.hear(push, received, start)?;
                 }
             }
         }
@@ -142,7 +161,7 @@ impl Subscriber {
     }
 
     /// One push, which begins at `start`.
-    fn hear(&mut self, push: Push, received: &mut [u8], start: usize) -> Result<(), LinkError> {
+    fn hear(&mut self, push: Push, received: &mut [u8], start: usize) -> Result<(), Interruption> {
         let in_buffer = |range: Range<usize>| range.start + start..range.end + start;
         match push {
             Push::Message { channel, payload } => {
@@ -151,30 +170,35 @@ impl Subscriber {
                     Ok(sealed) => self.sealed.push((channel, sealed)),
                     Err(reason) => self.losses.note(reason, &received[channel], payload.len()),
                 }
+                Ok(())
             }
             Push::Oversized { channel, payload_bytes } => {
                 self.losses.note(Drop::EventTooBig, &received[in_buffer(channel)], payload_bytes);
+                Ok(())
             }
-            Push::Subscribed { name, .. } => self.note_confirmed(&received[in_buffer(name)]),
-            Push::Error(words) => return Err(LinkError::of_reply(&received[in_buffer(words)])),
-            Push::Pong | Push::Simple(_) | Push::Integer(_) | Push::Unasked => {}
+            Push::Subscribed { name, .. } => Err(Interruption::Answer(Answer::Subscribed(in_buffer(name)))),
+            Push::Pong => Err(Interruption::Answer(Answer::Pong)),
+            Push::Simple(_) | Push::Integer(_) | Push::Unasked => Err(Interruption::Answer(Answer::Other)),
+            Push::Error(words) => Err(Interruption::End(LinkError::of_reply(&received[in_buffer(words)]))),
         }
-        Ok(())
     }
 
-    fn note_confirmed(&mut self, pattern: &[u8]) {
-        self.confirmed += 1;
-        tracing::info!(pattern = %pattern.escape_ascii(), "subscription confirmed");
-        if self.confirmed != self.patterns.len() {
-            return;
-        }
+    /// All that was asked for is confirmed: events arrive.
+    fn note_in_place(&mut self) {
         self.link.note_established("subscribed");
         self.status.set_connected(true);
         if self.has_subscribed {
             self.status.reconnects.add(1);
-            self.router.notify(Notice::SourceReconnected);
         }
         self.has_subscribed = true;
+        // Also to those who came before the first time: whoever follows something then has missed what was published.
+        self.router.notify(Notice::SourceReconnected);
+    }
+}
+
+impl From<NotResp> for Interruption {
+    fn from(NotResp: NotResp) -> Self {
+        Self::End(LinkError::NotResp)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Redis as it may behave: away, coming back, refusing, stopping, talking nonsense.
 
-use super::Redis;
+mod channels;
+
+use super::{Redis, Subscribing};
 use crate::brokers::stage::Stage;
 use crate::config::{RedisAddress, Secret};
-use crate::engine::protocol::Notice;
-use crate::engine::protocol::PublishError;
+use crate::engine::protocol::{Notice, PublishError};
 use crate::metrics::Drop;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -40,8 +41,12 @@ impl FakeRedis {
     }
 
     fn stage(&self, password: Option<&str>) -> Stage {
+        self.stage_of(Subscribing::Patterns(vec!["a*".to_owned()]), password)
+    }
+
+    fn stage_of(&self, subscribing: Subscribing, password: Option<&str>) -> Stage {
         let settings = self.settings(password);
-        Stage::with(move |status| Redis::new(settings, vec!["a*".to_owned()], EVENT_BYTES_MAX, status))
+        Stage::with(move |status| Redis::new(settings, subscribing, EVENT_BYTES_MAX, status))
     }
 
     /// Takes both connections and answers their first words.

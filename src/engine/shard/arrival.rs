@@ -2,10 +2,9 @@
 
 use super::Shard;
 use super::waiting::Waiting;
-use crate::ear::{Allowance, TICK};
-use crate::engine::connection::{Connection, Socket, Subscription};
+use crate::ear::{Allowance, Heartbeat, TICK};
+use crate::engine::connection::{Connection, Socket};
 use crate::engine::frame::Frame;
-use crate::engine::heartbeat::Heartbeat;
 use crate::engine::mesh::Adoption;
 use crate::engine::placement::Placement;
 use crate::engine::protocol::Seat;
@@ -45,9 +44,7 @@ impl<S: Socket> Shard<S> {
         let offer = self.connections[id].outbound.send_preface(Frame::new(response), &mut self.turn.workbench);
         self.turn.note(id, offer);
         if let Some(key) = topic {
-            self.distribute();
             self.follow(id, key);
-            self.connections[id].topics.push(Subscription { key, owed: 0 });
         }
         let followers = topic.map(|key| self.subscriptions.followers(key));
         let topic = followers.map(|followers| followers.topic().clone());

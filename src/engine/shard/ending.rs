@@ -1,9 +1,9 @@
 //! How connections end: answered, closed, silent, drained or broken.
 
 use super::Shard;
-use crate::engine::connection::{ConnectionId, Phase, Socket, Subscription};
+use crate::ear::Beat;
+use crate::engine::connection::{ConnectionId, Following, Phase, Socket, Subscription};
 use crate::engine::frame::Frame;
-use crate::engine::heartbeat::Beat;
 use crate::engine::protocol::{Notice, Seat};
 use crate::metrics::Drop;
 use crate::wire::close::{Close, CloseCode};
@@ -74,9 +74,12 @@ impl<S: Socket> Shard<S> {
         self.distribute();
         let topics = mem::take(&mut self.connections[id].topics);
         let mut first = None;
-        for Subscription { key, .. } in topics.into_iter().filter(|subscription| subscription.owed == 0) {
-            let left = self.leave(key, id);
-            first.get_or_insert(left);
+        for Subscription { key, state } in topics {
+            // What is expected is given up when its ticket comes back.
+            if let Following::InPlace(place) = state {
+                let left = self.leave(key, id, place);
+                first.get_or_insert(left);
+            }
         }
         if let Some(origin) = self.connections[id].protocol.origin() {
             self.publishers.remove(&origin);

@@ -1,12 +1,11 @@
 //! Who follows what, and who waits until the broker knows of it.
 
 use super::Shard;
-use crate::engine::connection::{Connection, ConnectionId, Phase, Socket, Subscription};
+use crate::engine::connection::{Connection, ConnectionId, Following, Socket, Subscription};
 use crate::engine::mesh::{Adoption, Interest};
 use crate::engine::protocol::Answer;
 use crate::engine::topic::{Topic, TopicKey};
 use slotmap::{Key, KeyData};
-use std::mem;
 
 slotmap::new_key_type! {
     /// Names something that waits until the broker knows of an interest.
@@ -49,16 +48,15 @@ impl<S: Socket> Shard<S> {
     pub(super) fn subscribe(&mut self, id: ConnectionId, topic: &Topic) {
         let topics_max = self.limits.topics_per_connection_max;
         if let Some(index) = self.find_subscription(id, topic) {
-            let subscription = &mut self.connections[id].topics[index];
-            if subscription.owed == 0 {
-                return self.answer(id, topic, Answer::Subscribed);
+            match &mut self.connections[id].topics[index].state {
+                Following::Expected { owed } => *owed = owed.saturating_add(1),
+                Following::InPlace(_) => self.answer(id, topic, Answer::Subscribed),
             }
-            subscription.owed = subscription.owed.saturating_add(1);
         } else if self.connections[id].topics.len() >= topics_max {
             self.answer(id, topic, Answer::TooMany);
         } else {
             let key = self.expect(topic, Waiting::Subscription(id));
-            self.connections[id].topics.push(Subscription { key, owed: 1 });
+            self.connections[id].topics.push(Subscription { key, state: Following::Expected { owed: 1 } });
         }
     }
 
@@ -67,12 +65,12 @@ impl<S: Socket> Shard<S> {
             return self.answer(id, topic, Answer::NotSubscribed);
         };
         self.distribute();
-        let Subscription { key, owed } = self.connections[id].topics.swap_remove(index);
-        if owed == 0 {
-            self.leave(key, id);
+        let subscription = self.connections[id].topics.swap_remove(index);
+        match subscription.state {
+            Following::InPlace(place) => _ = self.leave(subscription.key, id, place),
+            // It is given up when its ticket comes back; every wish has its answer all the same.
+            Following::Expected { owed } => self.answer_owed(id, topic, owed),
         }
-        // What was not in place yet is given up when its ticket comes back; every wish has its answer all the same.
-        self.answer_owed(id, topic, owed);
         self.answer(id, topic, Answer::Unsubscribed);
     }
 
@@ -82,11 +80,8 @@ impl<S: Socket> Shard<S> {
     }
 
     fn confirmed(&mut self, id: ConnectionId, key: TopicKey) {
-        self.distribute();
-        let wished = self.connections.get_mut(id).and_then(|connection| connection.expected(key));
-        let Some(owed) = wished.map(|subscription| mem::take(&mut subscription.owed)) else {
-            return self.give_up(key);
-        };
+        let wished = self.connections.get_mut(id).and_then(|connection| connection.forget_expected(key));
+        let Some(owed) = wished else { return self.give_up(key) };
         let topic = self.subscriptions.followers(key).topic().clone();
         self.follow(id, key);
         self.answer_owed(id, &topic, owed);
@@ -102,15 +97,21 @@ impl<S: Socket> Shard<S> {
         self.consult(id, |protocol, actions| protocol.answered(topic, answer, actions));
     }
 
-    /// Makes one who is expected a follower: from here on it gets what is delivered. Distribute first.
+    /// Makes one who is expected a follower: from here on it gets what is delivered.
     pub(super) fn follow(&mut self, id: ConnectionId, key: TopicKey) {
-        self.subscriptions.follow(key, id, self.connections[id].protocol.encoding());
+        self.distribute();
+        let connection = &mut self.connections[id];
+        let place = self.subscriptions.follow(key, id, connection.protocol.encoding());
+        connection.topics.push(Subscription { key, state: Following::InPlace(place) });
     }
 
     /// Makes a follower none. Distribute first.
-    pub(super) fn leave(&mut self, key: TopicKey, id: ConnectionId) -> (Topic, usize) {
+    pub(super) fn leave(&mut self, key: TopicKey, id: ConnectionId, place: u32) -> (Topic, usize) {
         let topic = self.subscriptions.followers(key).topic().clone();
-        let left = self.subscriptions.leave(key, id);
+        let (left, moved) = self.subscriptions.leave(key, place, self.connections[id].protocol.encoding());
+        if let Some(moved) = moved {
+            self.connections[moved].moved(key, place);
+        }
         self.announce(key, &topic, left, None);
         (topic, left)
     }
@@ -132,12 +133,20 @@ impl<S: Socket> Shard<S> {
 impl<S> Connection<S> {
     /// Whether it gets what is delivered to a topic.
     pub(super) fn follows(&self, key: TopicKey) -> bool {
-        self.topics.iter().any(|subscription| subscription.key == key && subscription.owed == 0)
+        self.topics.iter().any(|it| it.key == key && matches!(it.state, Following::InPlace(_)))
     }
 
-    /// The connection's wish for a topic that the broker did not know of yet, if it still has it.
-    fn expected(&mut self, key: TopicKey) -> Option<&mut Subscription> {
-        let is_open = self.phase == Phase::Open;
-        self.topics.iter_mut().find(|subscription| is_open && subscription.key == key && subscription.owed > 0)
+    /// Takes the wish for a topic that the broker did not know of yet, if the connection still has it.
+    fn forget_expected(&mut self, key: TopicKey) -> Option<u32> {
+        let is_it = |it: &Subscription| it.key == key && matches!(it.state, Following::Expected { .. });
+        let index = self.topics.iter().position(is_it)?;
+        let Following::Expected { owed } = self.topics.swap_remove(index).state else { unreachable!("just matched") };
+        Some(owed)
+    }
+
+    /// It stands at another place among the followers of a topic.
+    fn moved(&mut self, key: TopicKey, place: u32) {
+        let subscription = self.topics.iter_mut().find(|it| it.key == key);
+        subscription.expect("a follower knows its topics").state = Following::InPlace(place);
     }
 }

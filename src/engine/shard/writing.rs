@@ -72,11 +72,18 @@ impl<S: Socket> Shard<S> {
                 let own = mark.own_in(&bundle);
                 if own.is_empty() {
                     self.turn.offer(&mut self.connections, group.members.iter().copied(), &frame);
-                } else {
-                    let others = group.members.iter().filter(|&&id| own.iter().all(|&(_, publisher)| publisher != id));
-                    self.turn.offer(&mut self.connections, others.copied(), &frame);
-                    self.turn.offer_to_publishers(&mut self.connections, &mark, bundle);
+                    continue;
                 }
+                // Who leaves does so behind everything that was delivered: publishers are still here.
+                for &(_, publisher) in own {
+                    self.connections[publisher].is_publisher = true;
+                }
+                for &id in &group.members {
+                    if !self.connections[id].is_publisher {
+                        self.turn.offer(&mut self.connections, [id].into_iter(), &frame);
+                    }
+                }
+                self.turn.offer_to_publishers(&mut self.connections, &mark, bundle);
             }
             self.marks.give_back(place, mark);
             place += 1;
@@ -182,9 +189,9 @@ impl Turn {
     ) {
         let frames: Vec<Frame> = mark.sealed[bundle.clone()].iter().cloned().map(Frame::new).collect();
         let own = mark.own_in(&bundle);
-        for (place, &(_, publisher)) in own.iter().enumerate() {
-            let had_its_turn = own[..place].iter().any(|&(_, before)| before == publisher);
-            if had_its_turn || !connections.get(publisher).is_some_and(|publisher| publisher.follows(mark.topic)) {
+        for &(_, publisher) in own {
+            let has_its_turn = mem::take(&mut connections[publisher].is_publisher);
+            if !has_its_turn || !connections[publisher].follows(mark.topic) {
                 continue;
             }
             for (index, frame) in bundle.clone().zip(&frames) {

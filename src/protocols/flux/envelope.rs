@@ -40,11 +40,10 @@ fn open(text: &str, received_ms: u64) -> Result<Said<'_>, Drop> {
     {
         let payload = payload.filter(|_| version.get() == "1" && twice.is_none()).ok_or(Drop::BadEnvelope)?;
         let id = from.and_then(members::string).and_then(|from| Uuid::try_parse(&from).ok());
-        let timestamp_ms = timestamp.map_or(Some(received_ms), |stamp| stamp.get().parse().ok());
         return Ok(Said {
             payload: payload.get(),
             from: id.map(|id| Origin(id.as_u128())),
-            timestamp_ms: timestamp_ms.ok_or(Drop::BadEnvelope)?,
+            timestamp_ms: timestamp.and_then(|stamp| stamp.get().parse().ok()).unwrap_or(received_ms),
         });
     }
     let payload: &RawValue = serde_json::from_str(text).map_err(|_| Drop::NotJson)?;
@@ -76,7 +75,9 @@ mod tests {
             (r#"{"v":"1","payload":1}"#, Err(Drop::BadEnvelope)),
             (r#"{"v":1}"#, Err(Drop::BadEnvelope)),
             (r#"{"v":1,"payload":1,"payload":2}"#, Err(Drop::BadEnvelope)),
-            (r#"{"v":1,"payload":1,"timestamp":"now"}"#, Err(Drop::BadEnvelope)),
+            (r#"{"v":1,"payload":1,"timestamp":1.7e12}"#, Ok(("1", None, 9))),
+            (r#"{"\ud800":0,"v":1,"from":"FROM","payload":1,"timestamp":5}"#, Ok(("1", Some(42), 5))),
+            (r#"{"\u0076":2,"payload":1}"#, Err(Drop::BadEnvelope)),
         ];
         for (text, expected) in table {
             let text = text.replace("FROM", &FROM.to_string());

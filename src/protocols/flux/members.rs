@@ -1,6 +1,6 @@
 //! The members of a JSON object that somebody looks for, found without copying or re-formatting any of them.
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 
@@ -37,8 +37,8 @@ impl<'de, const N: usize> Visitor<'de> for Search<N> {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
         let mut members = Members { values: [None; N], twice: None };
-        while let Some(place) = map.next_key_seed(Key(self.0))? {
-            let Some(place) = place else {
+        while let Some(key) = map.next_key::<&RawValue>()? {
+            let Some(place) = self.0.iter().position(|name| is_written(key.get(), name)) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
@@ -50,25 +50,12 @@ impl<'de, const N: usize> Visitor<'de> for Search<N> {
     }
 }
 
-/// Which of the names a key is.
-struct Key<const N: usize>(&'static [&'static str; N]);
-
-impl<'de, const N: usize> DeserializeSeed<'de> for Key<N> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<Self::Value, D::Error> {
-        key.deserialize_str(self)
-    }
-}
-
-impl<const N: usize> Visitor<'_> for Key<N> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a key")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|name| *name == key))
+/// Whether a string, as JSON writes it, is this name. Most are written plainly.
+fn is_written(text: &str, name: &str) -> bool {
+    let plain = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    if plain.contains('\\') {
+        serde_json::from_str::<String>(text).is_ok_and(|text| text == name)
+    } else {
+        plain == name
     }
 }

@@ -136,6 +136,7 @@ mod tests {
             ("ping", "invalid_json"),
             ("[]", "invalid_json"),
             ("{}", "unknown_type"),
+            (r#"{"type":"ping","\ud800":1}"#, "ping"),
             (r#"{"type":"ping"} x"#, "invalid_json"),
             (r#"{"type":"ping","type":"ping"}"#, "invalid_json"),
             (r#"{"type":"ping","x":nul}"#, "invalid_json"),

@@ -1,6 +1,6 @@
 //! Whether the other end is still there: pings at an interval, and a limit to silence after one.
 
-use crate::ear::Tick;
+use super::Tick;
 use std::time::Duration;
 
 /// How connections are kept alive.
