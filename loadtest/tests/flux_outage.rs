@@ -207,6 +207,7 @@ fn what_was_taken_before_a_drain_is_still_published() {
         sender.broadcast("room", &format!("{padding}{number}")).unwrap();
     }
     assert_eq!(sender.ping(), Some(Told::Pong), "all of it was taken");
+    drop(sender);
     leaving.terminate().unwrap();
     for number in 0..BROADCASTS {
         assert_eq!(listener.told().map(number_of), Some(number));
