@@ -6,6 +6,7 @@ pub mod ear;
 pub mod engine;
 pub mod http;
 pub mod logging;
+pub mod mesh;
 pub mod metrics;
 pub mod protocols;
 pub mod server;

@@ -7,8 +7,9 @@
 mod heap;
 
 use fanout::ear::{self, Doorbell, Ear};
-use fanout::engine::mesh::{self, Delivery, MeshNode};
-use fanout::engine::node::NodeId;
+use fanout::engine::mesh::{Delivery, MeshNode};
+use fanout::mesh;
+use fanout::mesh::NodeId;
 use glommio::Placement;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -107,7 +108,7 @@ fn a_node_survives_wake_ups_from_another_thread_and_misses_none() {
 #[test]
 fn a_node_survives_idle_polls_from_its_own_timer() {
     on_an_executor(|ear| async move {
-        let doorbell = Arc::clone(mesh::build(1)[0].doorbell());
+        let doorbell = Arc::clone(mesh::build::<(), ()>(1)[0].doorbell());
         let bell = ear.watch(Arc::clone(&doorbell)).expect("a new set takes more");
         let clock = ear.clone();
         ear.spawn(async move {

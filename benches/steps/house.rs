@@ -3,11 +3,12 @@
 use super::crowd::{Crowd, HASHER};
 use super::{CLIENTS, EVENTS_PER_BATCH, PAYLOAD_BYTES, Step, WARM_UP_TURNS};
 use fanout::ear::Ear;
-use fanout::engine::mesh::{self, Control, Delivery, Interest, MeshNode};
+use fanout::engine::mesh::{Control, Delivery, Interest, MeshNode};
 use fanout::engine::message::Message;
-use fanout::engine::node::NodeId;
 use fanout::engine::placement::Placement;
 use fanout::engine::router::Router;
+use fanout::mesh;
+use fanout::mesh::NodeId;
 use std::hint::black_box;
 use std::pin::pin;
 use std::sync::Arc;

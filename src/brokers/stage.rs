@@ -2,12 +2,13 @@
 
 use crate::ear::{self, Ear};
 use crate::engine::broker::Broker;
-use crate::engine::mesh::{self, Control, Delivery, Interest, MeshNode};
-use crate::engine::node::NodeId;
+use crate::engine::mesh::{Control, Delivery, Interest, MeshNode};
 use crate::engine::protocol::{Notice, PublishError};
 use crate::engine::publication::{Asker, Publication, Ticket};
 use crate::engine::router::Router;
 use crate::engine::topic::{Topic, TopicHasher, TopicKey};
+use crate::mesh;
+use crate::mesh::NodeId;
 use crate::metrics::{BrokerStatus, NodeMetrics};
 use bytes::Bytes;
 use glommio::Placement;

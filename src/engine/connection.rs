@@ -64,24 +64,12 @@ pub(super) struct Connection<S> {
     pub(super) heartbeat: Heartbeat,
     pub(super) allowance: Allowance,
     pub(super) phase: Phase,
-    /// Has published something of the bundle that is being offered.
-    pub(super) is_publisher: bool,
 }
 
 impl<S> Connection<S> {
     pub(super) fn new(socket: S, protocol: Box<dyn Protocol>, heartbeat: Heartbeat, allowance: Allowance) -> Self {
         let (decoder, outbound, topics) = Default::default();
-        Self {
-            socket,
-            protocol,
-            decoder,
-            outbound,
-            topics,
-            heartbeat,
-            allowance,
-            phase: Phase::Open,
-            is_publisher: false,
-        }
+        Self { socket, protocol, decoder, outbound, topics, heartbeat, allowance, phase: Phase::Open }
     }
 }
 

@@ -5,7 +5,6 @@ pub mod connection;
 pub mod frame;
 pub mod mesh;
 pub mod message;
-pub mod node;
 pub mod outbound;
 pub mod placement;
 pub mod protocol;

@@ -78,6 +78,8 @@ pub struct Outbound {
     has_preface: bool,
     /// A frame was refused: whatever follows it is refused too, however short, so that nobody sees a hole.
     has_overflowed: bool,
+    /// Has published something of the bundle that is being offered: it does not get that as a whole.
+    pub is_publisher: bool,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,7 @@ impl Default for Outbound {
             awaiting: Awaiting::Nothing,
             has_preface: false,
             has_overflowed: false,
+            is_publisher: false,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which shard owns a connection.
 
-use super::node::NodeId;
 use super::topic::Topic;
+use crate::mesh::NodeId;
 
 /// Where a connection may live.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! Events of clients on their way to the broker, and who is told what became of them.
 
 use super::connection::ConnectionId;
-use super::node::NodeId;
 use super::topic::Topic;
+use crate::mesh::NodeId;
 use bytes::Bytes;
 
 /// An event on its way to the broker.

@@ -2,11 +2,11 @@
 
 use super::mesh::{self, Control, Delivery, MeshNode};
 use super::message::Message;
-use super::node::NodeId;
 use super::protocol::{Notice, PublishError};
 use super::publication::{Asker, Publication, Ticket};
 use super::topic::{Topic, TopicHasher, TopicKey};
 use crate::ear::{Doorbell, Ear};
+use crate::mesh::NodeId;
 use crate::metrics::{Drop, NodeMetrics};
 use bytes::Bytes;
 use futures_lite::future::yield_now;

@@ -25,12 +25,12 @@ use super::connection::{Connection, ConnectionId, Phase, Socket};
 use super::frame::Frame;
 use super::mesh::Interest;
 use super::message::{Message, Origin};
-use super::node::NodeId;
 use super::protocol::{Actions, Notice, Sealed};
 use super::publication::Publication;
 use super::subscriptions::Subscriptions;
 use super::topic::{Topic, TopicKey};
 use crate::ear::{Rhythm, Tick, Wheel};
+use crate::mesh::NodeId;
 use crate::metrics::{Drop, NodeMetrics};
 use slotmap::SlotMap;
 use std::collections::HashMap;
@@ -72,6 +72,8 @@ pub struct Shard<S> {
     actions: Actions,
     node: NodeId,
     outgoing: Outgoing,
+    /// Topics of which the broker is to be told how many follow them still.
+    news: Vec<TopicKey>,
     loss_is_news_from: Tick,
     drain_ends: Option<Tick>,
     limits: Limits,
@@ -103,6 +105,7 @@ impl<S: Socket> Shard<S> {
             actions: Vec::new(),
             node,
             outgoing: Outgoing::default(),
+            news: Vec::new(),
             loss_is_news_from: now,
             drain_ends: None,
             limits,
@@ -113,11 +116,6 @@ impl<S: Socket> Shard<S> {
     /// Whether nobody is here: no connection, not even one that is closing or has yet to get its seat.
     pub fn is_empty(&self) -> bool {
         self.connections.is_empty() && self.waiting.is_empty()
-    }
-
-    /// What is to be told to the broker before [`Shard::end_turn`].
-    pub fn outgoing(&mut self) -> &mut Outgoing {
-        &mut self.outgoing
     }
 
     /// Where the followers of a topic are kept, if there are any: what an [`Interest`] has told the broker.

@@ -19,8 +19,10 @@ pub struct Subscriptions {
 pub struct Followers {
     topic: Topic,
     /// Those who wait until the broker knows of them. They count, but nothing is delivered to them yet.
-    expected: usize,
+    expected: u32,
     groups: SmallVec<[Group; 1]>,
+    /// Whether the broker is yet to be told how many they are.
+    pub is_news: bool,
 }
 
 /// The followers that share an encoding: it is made once for all of them.
@@ -64,7 +66,12 @@ impl Subscriptions {
     pub fn expect(&mut self, topic: &Topic) -> TopicKey {
         let key = self.find(topic).unwrap_or_else(|| {
             let topics = &mut self.topics;
-            let key = topics.insert(Followers { topic: topic.detached(), expected: 0, groups: SmallVec::new() });
+            let key = topics.insert(Followers {
+                topic: topic.detached(),
+                expected: 0,
+                groups: SmallVec::new(),
+                is_news: false,
+            });
             self.index.insert_unique(topic.hash(), key, |&key| topics[key].topic.hash());
             key
         });
@@ -117,7 +124,7 @@ impl Followers {
 
     /// How many they are, those who are about to follow included.
     pub fn count(&self) -> usize {
-        self.expected + self.following()
+        self.expected as usize + self.following()
     }
 
     /// How many get what is delivered now.

@@ -3,9 +3,9 @@
 use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
-use crate::engine::node::NodeId;
 use crate::engine::protocol::Admission;
 use crate::engine::topic::TopicHasher;
+use crate::mesh::NodeId;
 use crate::metrics::{NodeMetrics, Registry};
 
 /// How a family lets a request in, or why it does not.

@@ -13,12 +13,12 @@ use super::token::Token;
 use crate::ear::{self, Doorbell, Ear, Interest, Ready, TICK, Tick};
 use crate::engine::connection::ConnectionId;
 use crate::engine::mesh::{Adoption, Control, Delivery, MeshNode};
-use crate::engine::node::NodeId;
 use crate::engine::placement::{Placement, Spread};
 use crate::engine::protocol::PublishError;
 use crate::engine::publication::Asker;
 use crate::engine::shard::{Limits, Shard};
 use crate::http::{self, ExchangeKey, Front, Site, Step};
+use crate::mesh::{CONTROLS_PER_LANE, NodeId};
 use crate::metrics::{NodeMetrics, turn_histogram};
 use hdrhistogram::Histogram;
 use rustix::io::Errno;
@@ -219,9 +219,8 @@ impl Core {
         if socket.is_writable {
             self.shard.writable(id);
         }
-        if socket.is_readable && self.mesh.has_room(self.broker()) {
+        if socket.is_readable && self.mesh.has_room(self.broker()) && self.shard.wishes() < CONTROLS_PER_LANE {
             self.shard.readable(id, &mut self.scratch);
-            self.tell_broker();
         }
     }
 

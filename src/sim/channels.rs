@@ -3,9 +3,8 @@
 
 use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
 use crate::ear::{Ear, Rhythm, Tick};
-use crate::engine::mesh::{self, Adoption, Control, Delivery, MeshNode};
+use crate::engine::mesh::{Adoption, Control, Delivery, MeshNode};
 use crate::engine::message::{Message, Origin};
-use crate::engine::node::NodeId;
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{
     Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Protocol, Sealed, Seat,
@@ -13,6 +12,8 @@ use crate::engine::protocol::{
 use crate::engine::router::{Publications, Router};
 use crate::engine::shard::{Limits, Shard};
 use crate::engine::topic::{Topic, TopicHasher};
+use crate::mesh;
+use crate::mesh::NodeId;
 use crate::wire::close::CloseCode;
 use crate::wire::frame;
 use bytes::Bytes;

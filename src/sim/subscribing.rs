@@ -4,13 +4,13 @@ use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
 use crate::ear::{Rhythm, Tick};
 use crate::engine::mesh::Adoption;
 use crate::engine::message::{Message, Origin};
-use crate::engine::node::NodeId;
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{
     Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Protocol, PublishError, RAW_TEXT, Sealed, Seat,
 };
 use crate::engine::shard::{Limits, Shard};
 use crate::engine::topic::{Topic, TopicHasher};
+use crate::mesh::NodeId;
 use crate::metrics::NodeMetrics;
 use crate::wire::close::CloseCode;
 use crate::wire::frame;

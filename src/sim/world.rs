@@ -3,14 +3,15 @@
 use super::model::{Client, WELCOME};
 use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
 use crate::ear::{Ear, Rhythm, Tick};
-use crate::engine::mesh::{self, Adoption, Control, Delivery, MeshNode};
+use crate::engine::mesh::{Adoption, Control, Delivery, MeshNode};
 use crate::engine::message::Message;
-use crate::engine::node::NodeId;
 use crate::engine::placement::{Placement, Spread};
 use crate::engine::protocol::{Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat};
 use crate::engine::router::Router;
 use crate::engine::shard::{Limits, Shard};
 use crate::engine::topic::{Topic, TopicHasher};
+use crate::mesh;
+use crate::mesh::NodeId;
 use crate::metrics::{Drop, NodeMetrics};
 use crate::wire::close::CloseCode;
 use bytes::Bytes;

@@ -19,8 +19,8 @@
 //! lingers; its name is shared with the router. Commands wait here until the outbox has room.
 
 use crate::brokers::outbox::Outbox;
-use crate::engine::node::NodeId;
 use crate::engine::topic::Topic;
+use crate::mesh::NodeId;
 use crate::wire::resp::command;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;

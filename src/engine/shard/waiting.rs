@@ -1,11 +1,12 @@
 //! Who follows what, and who waits until the broker knows of it.
 
-use super::Shard;
+use super::{Outgoing, Shard};
 use crate::engine::connection::{Connection, ConnectionId, Following, Socket, Subscription};
 use crate::engine::mesh::{Adoption, Interest};
 use crate::engine::protocol::Answer;
 use crate::engine::topic::{Topic, TopicKey};
 use slotmap::{Key, KeyData};
+use std::mem;
 
 slotmap::new_key_type! {
     /// Names something that waits until the broker knows of an interest.
@@ -112,14 +113,44 @@ impl<S: Socket> Shard<S> {
         if let Some(moved) = moved {
             self.connections[moved].moved(key, place);
         }
-        self.announce(key, &topic, left, None);
+        self.announce_left(key, &topic, left);
         (topic, left)
     }
 
     fn give_up(&mut self, key: TopicKey) {
         let topic = self.subscriptions.followers(key).topic().clone();
         let left = self.subscriptions.give_up(key);
-        self.announce(key, &topic, left, None);
+        self.announce_left(key, &topic, left);
+    }
+
+    /// The broker is told at once where nobody is left; how many are, once a turn: thousands may leave in one.
+    fn announce_left(&mut self, key: TopicKey, topic: &Topic, left: usize) {
+        if left == 0 {
+            return self.announce(key, topic, 0, None);
+        }
+        let is_news = self.subscriptions.get_mut(key).map(|followers| mem::replace(&mut followers.is_news, true));
+        if is_news == Some(false) {
+            self.news.push(key);
+        }
+    }
+
+    /// What is to be told to the broker before [`Shard::end_turn`].
+    pub fn outgoing(&mut self) -> &mut Outgoing {
+        let mut news = mem::take(&mut self.news);
+        for place in news.drain(..) {
+            if let Some(followers) = self.subscriptions.get_mut(place) {
+                followers.is_news = false;
+                let (topic, count) = (followers.topic().clone(), followers.count());
+                self.announce(place, &topic, count, None);
+            }
+        }
+        self.news = news;
+        &mut self.outgoing
+    }
+
+    /// How much that is by now.
+    pub fn wishes(&self) -> usize {
+        self.outgoing.interests.len() + self.outgoing.publications.len() + self.news.len()
     }
 
     /// So many follow a topic from now on, those who are about to included.

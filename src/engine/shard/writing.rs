@@ -76,10 +76,10 @@ impl<S: Socket> Shard<S> {
                 }
                 // Who leaves does so behind everything that was delivered: publishers are still here.
                 for &(_, publisher) in own {
-                    self.connections[publisher].is_publisher = true;
+                    self.connections[publisher].outbound.is_publisher = true;
                 }
                 for &id in &group.members {
-                    if !self.connections[id].is_publisher {
+                    if !self.connections[id].outbound.is_publisher {
                         self.turn.offer(&mut self.connections, [id].into_iter(), &frame);
                     }
                 }
@@ -190,7 +190,7 @@ impl Turn {
         let frames: Vec<Frame> = mark.sealed[bundle.clone()].iter().cloned().map(Frame::new).collect();
         let own = mark.own_in(&bundle);
         for &(_, publisher) in own {
-            let has_its_turn = mem::take(&mut connections[publisher].is_publisher);
+            let has_its_turn = mem::take(&mut connections[publisher].outbound.is_publisher);
             if !has_its_turn || !connections[publisher].follows(mark.topic) {
                 continue;
             }

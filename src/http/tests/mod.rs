@@ -7,10 +7,10 @@ mod events;
 mod upgrades;
 
 use super::*;
-use crate::engine::node::NodeId;
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat};
 use crate::engine::topic::TopicHasher;
+use crate::mesh::NodeId;
 use crate::metrics::Registry;
 use crate::wire::close::CloseCode;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -1,8 +1,8 @@
 //! Channels against a Redis in memory: whatever happens in whatever order, who was told has what it was told.
 
 use super::*;
-use crate::engine::node::NodeId;
 use crate::engine::topic::TopicHasher;
+use crate::mesh::NodeId;
 use bytes::Bytes;
 use fastrand::Rng;
 use std::collections::{BTreeMap, BTreeSet};
