@@ -123,7 +123,7 @@ fn foreign_publishers_say_it_bare_or_in_an_envelope() {
             let envelope = |from: &str| {
                 format!(r#"{{"v":1,"from":"{from}","channel":"room","payload":{payload},"timestamp":1700000000000}}"#)
             };
-            publish(&server, "flux:room", &envelope("somebody else"));
+            publish(&server, "flux:room", &envelope("somebody else").replace("1700000000000}", r#""now"}"#));
             publish(&server, "flux:room", &envelope(first.id()));
             let message = Some(Told::message("room", &payload));
             assert_eq!((first.told(), second.told(), second.told()), (message.clone(), message.clone(), message));
@@ -141,7 +141,6 @@ fn what_a_foreign_publisher_says_amiss_is_dropped_and_counted_and_nobody_is_disc
         r#"{"v":"1","from":"x","channel":"room","payload":{},"timestamp":1}"#,
         r#"{"v":null,"data":1}"#,
         r#"{"v":1,"from":"x","channel":"room","timestamp":1}"#,
-        r#"{"v":1,"from":"x","channel":"room","payload":{},"timestamp":"now"}"#,
     ];
     over_every_broker(|launch| {
         let server = launch.start().unwrap();
