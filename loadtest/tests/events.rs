@@ -49,7 +49,8 @@ fn check_order(launch: Launch) {
             assert_eq!(publisher.receivers().unwrap(), 1);
         }
     }
-    assert_eq!(server.count("/total/frames_out"), 10_000);
+    // A shard counts what it has sent once its batch is sent: the client may have read it before.
+    server.wait_until("/total/frames_out", 10_000);
 }
 
 #[test]
