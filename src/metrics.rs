@@ -3,6 +3,10 @@
 //! Each counter has one writer, its node; any node may read. A step is a load, an addition and a store: no locked
 //! instruction on the hot path. Histograms are recorded without sharing and copied out once a second.
 
+mod canary;
+
+pub use self::canary::{CANARY_AGE_MAX, CanaryStatus, Expectation};
+
 use crate::wire::close::CloseCode;
 use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -195,20 +199,31 @@ pub struct BrokerStatus {
     connected: AtomicBool,
     /// Connections that were lost and established again.
     pub reconnects: Counter,
+    /// How often everything was subscribed to. Between two of these lies a gap: an unknown number of events was missed.
+    pub epoch: Counter,
+    /// The proof that events arrive.
+    pub canary: CanaryStatus,
 }
 
 impl BrokerStatus {
     /// A broker that has not been reached yet.
     pub fn new(kind: &'static str) -> Self {
-        Self { kind, connected: AtomicBool::new(false), reconnects: Counter::default() }
+        let (reconnects, epoch) = (Counter::default(), Counter::default());
+        Self { kind, connected: AtomicBool::new(false), reconnects, epoch, canary: CanaryStatus::new() }
     }
 
-    /// Whether events published now arrive here.
+    /// Whether events published now arrive here: the subscription is confirmed, and the canary, where there is one,
+    /// proves it.
     pub fn is_connected(&self) -> bool {
+        self.is_subscribed() && self.canary.is_well()
+    }
+
+    /// Whether the subscription is confirmed, proven or not.
+    pub fn is_subscribed(&self) -> bool {
         self.connected.load(Ordering::Acquire)
     }
 
-    /// Only the broker's node may call this.
+    /// Whether the subscription is confirmed. Only the broker's node may call this.
     pub fn set_connected(&self, connected: bool) {
         self.connected.store(connected, Ordering::Release);
     }

@@ -285,7 +285,10 @@ fn stats_have_the_shape_of_the_contract_and_add_up() {
     assert_eq!(client.text().as_deref(), Some("12345"));
     let stats = server.stats();
     assert!(stats["version"].is_string() && stats["uptime_ms"].is_u64(), "{stats}");
-    assert_eq!(stats["broker"], serde_json::json!({"kind": "embedded", "connected": true, "reconnects": 0}));
+    let broker = serde_json::json!({
+        "kind": "embedded", "connected": true, "reconnects": 0, "epoch": 0, "canary": null,
+    });
+    assert_eq!(stats["broker"], broker);
     let shards = stats["shards"].as_array().unwrap();
     assert_eq!(shards.len(), 2);
     for name in ["connections", "topics", "messages_in", "frames_out", "bytes_out", "kernel_sends", "late"] {

@@ -75,17 +75,20 @@ impl Duplex {
     }
 
     /// Writes whatever waits or comes to wait, until something is received. While the outbox is not calm, nothing is
-    /// read: an answer that is not fetched stops further questions.
+    /// read: an answer that is not fetched stops further questions. What the other side said before it went is read
+    /// even where it no longer listens.
     pub async fn receive(&mut self) -> Event {
         poll_fn(|context| {
             self.outbox.register(context);
-            if let Some(end) = self.write_waiting(context) {
-                return Poll::Ready(end);
+            let mut end = self.write_waiting(context);
+            if let Some(Event::Cut) = end {
+                return Poll::Ready(Event::Cut);
             }
-            if !self.outbox.is_calm() {
+            if end.is_none() && !self.outbox.is_calm() {
                 return Poll::Pending;
             }
             match self.stream.poll_read(context, self.buffer.room()) {
+                Poll::Pending if end.is_some() => Poll::Ready(end.take().expect("just seen")),
                 Poll::Pending => self.poll_silence(context),
                 Poll::Ready(Ok(0)) => Poll::Ready(Event::Closed),
                 Poll::Ready(Ok(bytes)) => {
@@ -116,6 +119,11 @@ impl Duplex {
             }
         }
         Poll::Pending
+    }
+
+    /// Whether everything that had arrived was read.
+    pub fn is_drained(&self) -> bool {
+        self.reads == 0
     }
 
     /// Lets others run if this socket has kept its task from waiting for a while. What comes between two pauses reaches
@@ -176,5 +184,49 @@ impl Duplex {
             Poll::Ready(written) => written,
         });
         written.err().map(Event::Broken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ear;
+    use glommio::Placement;
+    use socket2::SockRef;
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    /// What a duplex hears, in order, of somebody who says something and resets the connection before this side writes.
+    fn heard_of_a_reset(words: &'static [u8]) -> (Vec<u8>, Event) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let near = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+        let (mut far, _) = listener.accept().expect("just connected");
+        near.set_nonblocking(true).expect("a socket");
+        far.write_all(words).expect("there is room");
+        SockRef::from(&far).set_linger(Some(Duration::ZERO)).expect("a socket");
+        drop(far);
+        let executor = ear::executor(Placement::Unbound).make().expect("an executor");
+        executor.run(async move {
+            let ear = Ear::new(Duration::ZERO).expect("descriptors are left");
+            let outbox = Rc::new(Outbox::new(1024));
+            outbox.offer(|out| out.extend_from_slice(b"a question"));
+            let mut duplex = Duplex::new(&ear, near, outbox, 4096).expect("it can be watched");
+            let hearing = async move {
+                loop {
+                    match duplex.receive().await {
+                        Event::Received => {}
+                        end => return (duplex.buffer.received().to_vec(), end),
+                    }
+                }
+            };
+            ear.hear_until(hearing).await
+        })
+    }
+
+    #[test]
+    fn what_was_said_before_a_reset_is_heard_though_writing_fails() {
+        let (heard, end) = heard_of_a_reset(b"last words");
+        assert_eq!(heard, b"last words");
+        assert!(matches!(end, Event::Broken(_) | Event::Closed), "{end:?}");
     }
 }

@@ -9,17 +9,22 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-/// How long one address may take to answer: beyond a second retransmission, within a person's patience.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one address may take to answer: a retransmission after a second is still heard. Longer attempts would miss
+/// the moment at which a network is back.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// The first pause is at most this long: a restart of the other side goes almost unnoticed.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 
-/// No pause is longer than this: events are missed meanwhile.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// No pause is longer than this: events are missed meanwhile. With an attempt that has begun too early, service is back
+/// two seconds after the other side.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// A connection that held for so long ends a series of failures; one that breaks sooner belongs to it.
-const STEADY_AFTER: Duration = Duration::from_secs(10);
+/// A pause is at most such a part of what the outage has lasted so far: after two seconds it is an eighth of one.
+const PAUSE_PART: u32 = 16;
+
+/// A connection that held for so long was one; what breaks sooner is part of the same outage, and attempts get fewer.
+const STEADY_AFTER: Duration = Duration::from_secs(1);
 
 /// How often a series of failures is mentioned in the log after its first one.
 const MENTION_PERIOD: Duration = Duration::from_secs(10);
@@ -38,6 +43,8 @@ pub struct Link {
     /// What the connection is for, as the log says it.
     purpose: &'static str,
     failures: u32,
+    /// When this series of failures began.
+    outage: Option<Instant>,
     established: Option<Instant>,
     mentions: Seldom,
 }
@@ -55,6 +62,8 @@ pub enum LinkError {
     Closed,
     /// Connected, but nothing was heard for [`QUIET_PERIODS_MAX`] seconds.
     Silent,
+    /// Connected, but what is published does not come back.
+    Unheard,
     /// The network failed.
     Broken(String),
     /// The other side speaks something else.
@@ -104,9 +113,13 @@ impl fmt::Display for LinkError {
         match self {
             Self::Unresolved(error) => write!(formatter, "the host name cannot be resolved ({error})"),
             Self::Refused => formatter.write_str("connection refused: nobody listens there"),
-            Self::TimedOut => write!(formatter, "no answer within {} s", CONNECT_TIMEOUT.as_secs()),
+            Self::TimedOut => write!(formatter, "no answer within {CONNECT_TIMEOUT:?}"),
             Self::Closed => formatter.write_str("the other side closed the connection"),
             Self::Silent => write!(formatter, "nothing was heard for {QUIET_PERIODS_MAX} s"),
+            Self::Unheard => formatter.write_str(
+                "what is published does not come back: the subscription is lost, or the two connections have reached \
+                 two servers",
+            ),
             Self::Broken(error) => write!(formatter, "the network failed ({error})"),
             Self::NotResp => formatter.write_str("what answers there does not speak the Redis protocol"),
             Self::PasswordMissing => formatter.write_str("a password is required (NOAUTH): set one"),
@@ -121,7 +134,8 @@ impl fmt::Display for LinkError {
 impl Link {
     /// A link to `host`, a name or an address, that has not been dialled.
     pub fn new(ear: Ear, host: String, port: u16, purpose: &'static str) -> Self {
-        Self { ear, host, port, purpose, failures: 0, established: None, mentions: Seldom::every(MENTION_PERIOD) }
+        let mentions = Seldom::every(MENTION_PERIOD);
+        Self { ear, host, port, purpose, failures: 0, outage: None, established: None, mentions }
     }
 
     /// One attempt: resolves the name anew and tries all its addresses in turn.
@@ -173,22 +187,23 @@ impl Link {
         if let Some(established) = self.established.take() {
             self.mentions.reset();
             if now.duration_since(established) >= STEADY_AFTER {
-                self.failures = 0;
+                (self.failures, self.outage) = (0, None);
             }
         }
         self.failures = self.failures.saturating_add(1);
+        let lasted = now.duration_since(*self.outage.get_or_insert(now));
         if self.mentions.pass(now).is_some() {
             let Self { host, port, purpose, failures, .. } = self;
             tracing::error!(redis = format_args!("{host}:{port}"), purpose, failures, %cause, "no connection, trying again");
         }
-        self.ear.sleep(pause_length(self.failures)).await;
+        self.ear.sleep(pause_length(lasted)).await;
     }
 }
 
-/// Full jitter: anything up to a ceiling that doubles, so that instances that lost the same server do not return in step.
-fn pause_length(failures: u32) -> Duration {
-    let ceiling = PAUSE_MIN.saturating_mul(1 << (failures.clamp(1, 16) - 1)).min(PAUSE_MAX);
-    ceiling.mul_f64(fastrand::f64())
+/// Full jitter: anything up to a ceiling that grows with the outage, so that instances that lost the same server do not
+/// return in step.
+fn pause_length(lasted: Duration) -> Duration {
+    (lasted / PAUSE_PART).clamp(PAUSE_MIN, PAUSE_MAX).mul_f64(fastrand::f64())
 }
 
 #[cfg(test)]
@@ -196,13 +211,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_their_limit_and_vary() {
-        for (failures, limit_ms) in [(1, 50), (2, 100), (3, 200), (6, 1600), (7, 2000), (8, 2000), (u32::MAX, 2000)] {
-            let pauses: Vec<u128> = (0..200).map(|_| pause_length(failures).as_millis()).collect();
+    fn pauses_grow_with_the_outage_up_to_their_limit_and_vary() {
+        for (lasted_ms, limit_ms) in
+            [(0, 50), (800, 50), (1_600, 100), (2_000, 125), (16_000, 1_000), (u64::MAX, 1_000)]
+        {
+            let lasted = Duration::from_millis(lasted_ms);
+            let pauses: Vec<u128> = (0..200).map(|_| pause_length(lasted).as_millis()).collect();
             let (shortest, longest) = (pauses.iter().min().unwrap(), pauses.iter().max().unwrap());
             assert!(
                 *longest <= limit_ms && *longest > limit_ms / 2 && *shortest < limit_ms / 2,
-                "{failures}: {pauses:?}"
+                "{lasted_ms} ms: {pauses:?}"
             );
         }
     }

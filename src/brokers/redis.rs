@@ -1,5 +1,7 @@
-//! Redis: one connection subscribes and only reads, another publishes. Each comes back by itself.
+//! Redis: one connection subscribes and only reads, another publishes. Each comes back by itself, and a stamp that goes
+//! out on one and comes in on the other proves that events arrive.
 
+mod canary;
 mod channels;
 mod publisher;
 mod subscriber;
@@ -13,6 +15,7 @@ use crate::engine::router::{Publications, Router};
 use crate::metrics::BrokerStatus;
 use crate::wire::resp::command;
 use bytes::BytesMut;
+use canary::Canary;
 use publisher::Publisher;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -45,7 +48,7 @@ impl Redis {
     /// Events above `event_bytes_max` are dropped and counted.
     ///
     /// `status` says connected while every pattern, or every channel that was followed when the connection was made, is
-    /// confirmed on a connection that is alive.
+    /// confirmed on a connection that is alive, and the canary is heard there.
     pub fn new(
         address: RedisAddress,
         subscribing: Subscribing,
@@ -60,9 +63,10 @@ impl Redis {
 
 impl Broker for Redis {
     fn run(self: Box<Self>, router: Rc<Router>, publications: Publications) -> Pin<Box<dyn Future<Output = ()>>> {
-        let publisher = Publisher::new(self.address.clone(), self.event_bytes_max, Rc::clone(&router));
+        let canary = Canary::new(Arc::clone(&self.status));
+        let publisher = Publisher::new(&self, Rc::clone(&router), canary);
         // Made here, not when the task first runs: it may watch the router, from its first word on.
-        let subscriber = Subscriber::new(*self, Rc::clone(&router));
+        let subscriber = Subscriber::new(*self, Rc::clone(&router), publisher.pipeline());
         Box::pin(async move {
             router.ear.spawn(publisher.run(publications)).detach();
             subscriber.run().await;

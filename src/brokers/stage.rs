@@ -143,6 +143,12 @@ impl Stage {
         })
     }
 
+    /// Notices that have come and that nobody asked for.
+    pub(super) fn notices(&mut self) -> usize {
+        self.receive();
+        self.controls.iter().filter(|control| matches!(control, Control::Notice(_))).count()
+    }
+
     /// Waits until the broker is connected, or is not.
     pub(super) fn await_connected(&mut self, expected: bool) {
         self.wait("a change of state", |stage| (stage.status.is_connected() == expected).then_some(()));

@@ -9,11 +9,20 @@ use std::ffi::OsString;
 use std::fmt;
 
 /// What the process was asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Task {
     Serve,
     Doctor,
     PrintConfig,
+    Token(TokenWords),
+}
+
+/// What was typed behind `fanout token`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TokenWords {
+    pub(super) sub: Option<String>,
+    pub(super) usernames: Option<String>,
+    pub(super) expires: String,
 }
 
 /// Where a value came from.
@@ -74,6 +83,7 @@ impl Arguments {
         let task = match subcommand {
             _ if matches.get_flag("print-config") => Task::PrintConfig,
             "doctor" => Task::Doctor,
+            "token" => Task::Token(TokenWords::of(matches)),
             _ => Task::Serve,
         };
         let given = SETTINGS.iter().map(|setting| given(setting, matches, &environment)).collect();
@@ -124,6 +134,13 @@ impl Arguments {
     }
 }
 
+impl TokenWords {
+    fn of(matches: &ArgMatches) -> Self {
+        let word = |name: &str| matches.get_one::<String>(name).cloned();
+        Self { sub: word("sub"), usernames: word("usernames"), expires: word("expires").unwrap_or_default() }
+    }
+}
+
 /// The parser and its help, from the table.
 pub(super) fn command() -> Command {
     Command::new("fanout")
@@ -139,7 +156,18 @@ pub(super) fn command() -> Command {
                 .about("Says what this machine allows and what stands in the way; exits with 1 if it cannot serve")
                 .next_line_help(true),
         )
+        .subcommand(token_command())
         .args(SETTINGS.iter().filter_map(argument))
+}
+
+fn token_command() -> Command {
+    let argument = |name: &'static str, unit, help| Arg::new(name).long(name).value_name(unit).help(help);
+    Command::new("token")
+        .about("Prints a token for tests, signed with JWT_HS256_SECRET")
+        .next_line_help(true)
+        .arg(argument("sub", "NAME", "Whom it is for: the username"))
+        .arg(argument("usernames", "LIST", "Further usernames it is good for, between commas"))
+        .arg(argument("expires", "DURATION", "How long it is good").default_value("1h"))
 }
 
 fn argument(setting: &Setting) -> Option<Arg> {
@@ -204,7 +232,10 @@ fn in_one_sentence(error: clap::Error) -> clap::Error {
             suggestion => format!("{} is not known; did you mean {suggestion}?", flag()),
         },
         ErrorKind::InvalidSubcommand => {
-            format!("`{}` is not known; the subcommands are serve and doctor", context(ContextKind::InvalidSubcommand))
+            format!(
+                "`{}` is not known; the subcommands are serve, doctor and token",
+                context(ContextKind::InvalidSubcommand)
+            )
         }
         ErrorKind::InvalidValue => format!("{} needs a value; fanout --help says which", flag()),
         ErrorKind::TooManyValues => format!("{} takes no value", flag()),

@@ -47,6 +47,10 @@ pub enum Kind {
     Password,
     /// A secret that opens the private door.
     Token,
+    /// A secret that signatures are made with.
+    SigningSecret,
+    /// A file.
+    File,
     /// What channel names begin with.
     Prefix,
     /// Patterns of channels.
@@ -68,7 +72,7 @@ pub enum Kind {
 impl Kind {
     /// Whether values are written as `***`.
     pub const fn is_secret(self) -> bool {
-        matches!(self, Self::RedisUrl | Self::Password | Self::Token)
+        matches!(self, Self::RedisUrl | Self::Password | Self::Token | Self::SigningSecret)
     }
 
     /// What stands behind the flag in the help.
@@ -84,6 +88,8 @@ impl Kind {
             Self::Name => "NAME",
             Self::Password => "PASSWORD",
             Self::Token => "TOKEN",
+            Self::SigningSecret => "SECRET",
+            Self::File => "FILE",
             Self::Prefix => "TEXT",
             Self::Core => "CORE",
             Self::Cores | Self::Origins | Self::Patterns => "LIST",
@@ -121,6 +127,8 @@ impl fmt::Display for Kind {
             Self::Name => f.write_str("1 to 255 bytes without control characters"),
             Self::Password => f.write_str("any text, empty for none"),
             Self::Token => f.write_str("16 to 512 printable ASCII characters without spaces"),
+            Self::SigningSecret => f.write_str("32 bytes or more, such as those of openssl rand -hex 32"),
+            Self::File => f.write_str("the path of a file"),
             Self::Prefix => f.write_str("1 to 255 bytes without control characters and without * ? [ ] \\"),
             Self::Patterns => f.write_str("a comma list of patterns with * ? [abc] and \\x as Redis understands them"),
             Self::Cores => f.write_str("core numbers such as 0,2-3, each once"),

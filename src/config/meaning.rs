@@ -1,6 +1,7 @@
 //! From what was typed to what it means: every value parsed, the rules between them applied.
 
 use super::args::{Arguments, Refusal, Source, Unfit};
+use super::auth::Auth;
 use super::bytes::ByteSize;
 use super::cores::{BrokerSeat, CoreList, Ranges, SHARDS_BEYOND_CORES_MAX, Seating};
 use super::host::{CONNECTIONS_DERIVED_MAX, Host, descriptors_reserved};
@@ -71,6 +72,7 @@ pub(super) fn config(arguments: &Arguments, host: &Host) -> Result<Config, Refus
         allowed_origins: arguments.required(Key::AllowedOrigins, |text| {
             Origins::parse(text).map_err(|invalid| Unfit::Because(invalid.to_string()))
         })?,
+        auth: Auth::of(arguments)?,
         admin_token: arguments.optional(Key::AdminToken, token)?,
         spread_above: size(arguments, Key::SpreadAbove)?,
         spin_before_park: span(arguments, Key::SpinBeforePark)?,

@@ -8,6 +8,7 @@
 //! ```
 
 mod args;
+mod auth;
 mod bill;
 pub mod bytes;
 pub mod check;
@@ -25,6 +26,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use auth::{Auth, TokenOrder};
 pub use bill::{IDLE_CONNECTION_BYTES, IDLE_SOCKET_BYTES, MemoryBill, SHARD_BYTES};
 pub use check::{Check, Verdict, checklist};
 pub use host::{Host, IoUringRefusal};
@@ -74,6 +76,8 @@ pub struct Config {
     pub drain_window: Duration,
     /// Which web pages may connect.
     pub allowed_origins: Origins,
+    /// Who is asked for a token.
+    pub auth: Auth,
     /// Opens the private door; `None` leaves it to direct local requests.
     pub admin_token: Option<Secret>,
     /// Connections of one username on its shard above which further ones are spread; 0 is never.
@@ -105,6 +109,17 @@ pub enum BrokerChoice {
     Redis,
     /// The embedded one at [`Config::broker_listen`].
     Embedded,
+}
+
+impl BrokerChoice {
+    /// As it is typed.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Undecided => "auto",
+            Self::Redis => "redis",
+            Self::Embedded => "embedded",
+        }
+    }
 }
 
 /// The flux family's channels.
@@ -174,6 +189,8 @@ pub enum Command {
     PrintConfig(String),
     /// Say what the machine allows, [`checklist`], and end.
     Doctor(Box<Config>),
+    /// Print a token for tests and end.
+    Token(TokenOrder),
 }
 
 /// Reads the process's own arguments and environment. Ends the process with one sentence about the first mistake (exit
@@ -199,9 +216,10 @@ pub fn from(
 ) -> Result<Command, clap::Error> {
     let arguments = Arguments::read(arguments, environment)?;
     let config = Box::new(meaning::config(&arguments, host)?);
-    Ok(match arguments.task {
+    Ok(match &arguments.task {
         Task::Serve => Command::Serve(config),
         Task::Doctor => Command::Doctor(config),
+        Task::Token(words) => Command::Token(config.auth.order(words)?),
         Task::PrintConfig => Command::PrintConfig(printout::printout(&arguments, &config)),
     })
 }

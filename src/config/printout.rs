@@ -1,5 +1,6 @@
 //! The effective configuration, as `--print-config` shows it.
 
+use super::Config;
 use super::args::{Arguments, Source};
 use super::bytes::ByteSize;
 use super::cores::Ranges;
@@ -9,7 +10,6 @@ use super::meaning::asks_for_redis;
 use super::secret::{HIDDEN, Secret};
 use super::span::Span;
 use super::table::{Group, Key, Preset, SETTINGS, Setting};
-use super::{BrokerChoice, Config};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -72,11 +72,7 @@ fn value(key: Key, arguments: &Arguments, config: &Config) -> String {
         Key::Profile => arguments.required(Key::Profile, |text| Ok(text.to_owned())).unwrap_or_default(),
         Key::Listen => config.listen.to_string(),
         Key::Port => config.listen.port().to_string(),
-        Key::Broker => match config.broker {
-            BrokerChoice::Undecided => "auto".to_owned(),
-            BrokerChoice::Redis => "redis".to_owned(),
-            BrokerChoice::Embedded => "embedded".to_owned(),
-        },
+        Key::Broker => config.broker.word().to_owned(),
         Key::RedisUrl if arguments.is_set(Key::RedisUrl) => redis.to_string(),
         Key::RedisUrl => "none".to_owned(),
         Key::RedisHost => redis.host.clone(),
@@ -116,6 +112,9 @@ fn value(key: Key, arguments: &Arguments, config: &Config) -> String {
         Key::PongTimeout => span(heartbeat.pong_timeout),
         Key::DrainWindow => span(config.drain_window),
         Key::AllowedOrigins => config.allowed_origins.to_string(),
+        Key::Auth => if config.auth.is_required { "token" } else { "none" }.to_owned(),
+        Key::JwtHs256Secret => hidden(&config.auth.secret),
+        Key::JwtKeys => config.auth.keys.as_ref().map_or("none".to_owned(), |path| path.display().to_string()),
         Key::AdminToken => hidden(&config.admin_token),
         Key::LogLevel => log.filter.clone(),
         Key::LogFormat => if log.format == LogFormat::Json { "json" } else { "text" }.to_owned(),

@@ -68,6 +68,9 @@ const EFFECTIVE: &[(&str, &str, &[&str])] = &[
             "outbound-max = 1MiB # default",
             "ping-interval = 54s # default",
             "pong-timeout = 1m # default",
+            "auth = none # default",
+            "jwt-hs256-secret = none # default: none",
+            "jwt-keys = none # default: none",
             "admin-token = none # default: none: direct local requests only",
             "echo-path = off # default: off",
         ],
@@ -110,6 +113,15 @@ const EFFECTIVE: &[(&str, &str, &[&str])] = &[
     ),
     ("--max-event 2MB", "MAX_EVENT=1MiB", &["max-event = 2000000B # flag --max-event"]),
     ("--ping-interval 0", "", &["ping-interval = 0s # flag --ping-interval"]),
+    (
+        "--jwt-keys /etc/keys.json",
+        "AUTH=token JWT_HS256_SECRET=12345678901234567890123456789012",
+        &[
+            "auth = token # environment AUTH",
+            "jwt-hs256-secret = *** # environment JWT_HS256_SECRET",
+            "jwt-keys = /etc/keys.json # flag --jwt-keys",
+        ],
+    ),
     ("--cores 1", "", &["shards = 1 # default: one for each core that the broker leaves", "cores = 1 # flag --cores"]),
     ("--shards 5", "", &["shards = 5 # flag --shards"]),
     ("", "LOG_LEVEL=info,fanout=debug", &["log-level = info,fanout=debug # environment LOG_LEVEL"]),
@@ -126,7 +138,7 @@ fn every_value_knows_where_it_came_from() {
 const REFUSED: &[(&str, &str, &str)] = &[
     ("--lisen 1", "", "--lisen is not known; did you mean --listen?"),
     ("--frobnicate=hush", "", "--frobnicate is not known; fanout --help lists what is"),
-    ("swerve", "", "`swerve` is not known; the subcommands are serve and doctor"),
+    ("swerve", "", "`swerve` is not known; the subcommands are serve, doctor and token"),
     ("--listen", "", "--listen needs a value; fanout --help says which"),
     ("--shards 1 --shards 2", "", "--shards is given twice; give it once"),
     ("--print-config=yes", "", "--print-config takes no value"),
@@ -195,6 +207,33 @@ const REFUSED: &[(&str, &str, &str)] = &[
              comma list of scheme://host[:port]",
     ),
     ("", "ADMIN_TOKEN=tooshort", "ADMIN_TOKEN is ***; allowed: 16 to 512 printable ASCII characters without spaces"),
+    ("--auth jwt", "", "--auth is `jwt`; allowed: none or token"),
+    (
+        "--auth token",
+        "",
+        "flag --auth asks for tokens, but there is nothing to check them with; set JWT_HS256_SECRET to 32 bytes or \
+             more, or --jwt-keys (JWT_KEYS) to a JWKS file",
+    ),
+    (
+        "",
+        "JWT_HS256_SECRET=1234567890123456789012345678901",
+        "JWT_HS256_SECRET is ***; allowed: 32 bytes or more, such as those of openssl rand -hex 32",
+    ),
+    (
+        "token --sub alice",
+        "",
+        "fanout token signs with JWT_HS256_SECRET, which is not set; give the server's, of 32 bytes or more",
+    ),
+    (
+        "token",
+        "JWT_HS256_SECRET=12345678901234567890123456789012",
+        "--sub is missing; name whom the token is for, as in --sub alice",
+    ),
+    (
+        "token --sub alice --expires 0",
+        "JWT_HS256_SECRET=12345678901234567890123456789012",
+        "--expires is `0`; allowed: a duration of ten years at most, such as 90s or 1h",
+    ),
     (
         "--echo-path /admin/echo",
         "",
@@ -224,7 +263,8 @@ fn mistakes_are_refused_in_one_sentence() {
 
 #[test]
 fn secrets_show_nowhere() {
-    let environment = "REDIS_URL=redis://u:hush-one@h REDIS_PASSWORD=hush-two ADMIN_TOKEN=hush-three-long-enough";
+    let environment = "REDIS_URL=redis://u:hush-one@h REDIS_PASSWORD=hush-two ADMIN_TOKEN=hush-three-long-enough \
+                       AUTH=token JWT_HS256_SECRET=hush-four-is-of-thirty-two-bytes";
     let config = config_on(&Host::pretend(2), "", environment);
     assert_eq!(config.redis.password.as_ref().map(Secret::expose), Some("hush-one"));
     assert!(config.admin_token.as_ref().is_some_and(|token| token.matches(b"hush-three-long-enough")));
@@ -232,7 +272,9 @@ fn secrets_show_nowhere() {
         assert!(!text.contains("hush"), "{text}");
     }
     assert!(!printed("", "REDIS_URL=redis://hush@h").contains("hush"));
-    for broken in ["REDIS_URL=redis://:hush@h:x", "REDIS_URL=redis://:hush@h?a", "ADMIN_TOKEN=hush"] {
+    for broken in
+        ["REDIS_URL=redis://:hush@h:x", "REDIS_URL=redis://:hush@h?a", "ADMIN_TOKEN=hush", "JWT_HS256_SECRET=hush"]
+    {
         let error = run_on(&Host::pretend(2), "", broken).expect_err(broken);
         assert!(!error.to_string().contains("hush"), "{error}");
     }
@@ -268,6 +310,18 @@ fn the_task_is_the_subcommand_or_serving() {
     assert!(matches!(run_on(&host, "serve", ""), Ok(Command::Serve(_))));
     assert!(matches!(run_on(&host, "doctor --shards 1", ""), Ok(Command::Doctor(_))));
     assert!(matches!(run_on(&host, "doctor --print-config", ""), Ok(Command::PrintConfig(_))));
+}
+
+#[test]
+fn a_token_is_ordered_by_its_words() {
+    let (host, secret) = (Host::pretend(2), "JWT_HS256_SECRET=12345678901234567890123456789012");
+    let order = |words: &str| match run_on(&host, &format!("token {words}"), secret) {
+        Ok(Command::Token(order)) => (order.subject, order.usernames, order.lifetime.as_secs()),
+        other => panic!("{words}: {other:?}"),
+    };
+    assert_eq!(order("--sub alice"), ("alice".to_owned(), vec![], 3_600));
+    let names = vec!["bob".to_owned(), "carol".to_owned()];
+    assert_eq!(order("--sub alice --usernames bob,carol --expires 2s"), ("alice".to_owned(), names, 2));
 }
 
 #[test]

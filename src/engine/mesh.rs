@@ -1,6 +1,6 @@
 //! What crosses the mesh: one closed list for each kind of lane.
 
-use super::message::Message;
+use super::message::{Message, Origin};
 use super::protocol::{Admission, Notice, PublishError};
 use super::publication::{Publication, Ticket};
 use super::topic::{Topic, TopicKey};
@@ -29,10 +29,23 @@ pub enum Control {
     },
     /// News for the clients that asked for such.
     Notice(Notice),
+    /// Disconnect these clients, and tell the node that asks how many they were.
+    Dismiss(Ticket, Whom),
+    /// So many clients of the sending shard were disconnected.
+    Dismissed(Ticket, u64),
     /// Close everything within this time and end.
     Drain(Duration),
     /// The sending shard has no connections left and ends.
     Drained,
+}
+
+/// Whom an administrator wants gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// Everybody who follows this topic.
+    Followers(Topic),
+    /// The client that publishes under this name.
+    Publisher(Origin),
 }
 
 /// What a shard tells the broker about one topic.
@@ -69,4 +82,6 @@ pub struct Adoption<S = TcpStream> {
     pub unread: Bytes,
     /// Its conversation and place.
     pub admission: Admission,
+    /// How long it may live, from now on; `None` is for ever. Whoever holds its socket sees to that.
+    pub lifetime: Option<Duration>,
 }

@@ -123,6 +123,8 @@ pub enum Notice {
         /// How long the client should wait before it connects again.
         reconnect_after_ms: u64,
     },
+    /// What let the client in is good for so many more milliseconds; then the connection is closed.
+    Expiring(u64),
 }
 
 /// Why an event could not be published.

@@ -146,9 +146,12 @@ impl Router {
                 Control::Interest(interest) => state.note(from, interest),
                 Control::Publish(publication) => state.queue(publication),
                 Control::Drained => state.drained.push(from),
-                Control::Adopt(_) | Control::Published { .. } | Control::Notice(_) | Control::Drain(_) => {
-                    unreachable!("only shards are sent this")
-                }
+                Control::Adopt(_)
+                | Control::Published { .. }
+                | Control::Notice(_)
+                | Control::Dismiss(..)
+                | Control::Dismissed(..)
+                | Control::Drain(_) => unreachable!("only shards are sent this"),
             }
         }
         state.mesh.announce();

@@ -21,11 +21,11 @@ mod writing;
 use self::marks::Marks;
 use self::waiting::Waiting;
 use self::writing::Turn;
-use super::connection::{Connection, ConnectionId, Phase, Socket};
+use super::connection::{Connection, ConnectionId, Socket};
 use super::frame::Frame;
 use super::mesh::Interest;
 use super::message::{Message, Origin};
-use super::protocol::{Actions, Notice, Sealed};
+use super::protocol::{Action, Actions, Notice, Sealed};
 use super::publication::Publication;
 use super::subscriptions::Subscriptions;
 use super::topic::{Topic, TopicKey};
@@ -159,12 +159,14 @@ impl<S: Socket> Shard<S> {
     /// Tells the server's own news to the clients whose protocol passes it on.
     pub fn notify(&mut self, notice: &Notice) {
         self.distribute();
-        let open = self.connections.iter().filter(|(_, connection)| connection.phase == Phase::Open);
-        let news: Vec<_> =
-            open.filter_map(|(id, connection)| connection.protocol.notice(notice).map(|news| (id, news))).collect();
-        for (id, news) in news {
-            self.send(id, news);
+        for id in self.connections.keys().collect::<Vec<_>>() {
+            self.tell(id, notice);
         }
+    }
+
+    /// Tells a piece of news to one client, if it is here and its protocol passes it on.
+    pub fn tell(&mut self, id: ConnectionId, notice: &Notice) {
+        self.consult(id, |protocol, actions| actions.extend(protocol.notice(notice).map(Action::Send)));
     }
 
     /// The socket takes bytes again.

@@ -62,6 +62,12 @@ impl Subscriptions {
         &self.topics[key]
     }
 
+    /// Those who get what is delivered to a topic now.
+    pub fn members(&self, topic: &Topic) -> impl Iterator<Item = ConnectionId> {
+        let groups = self.find(topic).into_iter().flat_map(|key| &self.topics[key].groups);
+        groups.flat_map(|group| &group.members).copied()
+    }
+
     /// Counts one more who is about to follow a topic; [`Subscriptions::follow`] or [`Subscriptions::give_up`] comes next.
     pub fn expect(&mut self, topic: &Topic) -> TopicKey {
         let key = self.find(topic).unwrap_or_else(|| {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use siphasher::sip::SipHasher13;
-use std::hash::Hasher;
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 slotmap::new_key_type! {
     /// Where a shard keeps those who follow a topic; another place each time that somebody begins to follow it.
@@ -18,9 +18,11 @@ pub struct TopicHasher {
 }
 
 impl TopicHasher {
-    /// A hasher with a key nobody can guess.
+    /// A hasher with a key nobody can guess: it comes from the system's source of randomness, as the keys of the standard
+    /// library's maps do. A generator of jitter is seeded with the time, and who sees its jitter can count back.
     pub fn random() -> Self {
-        Self::with_key((fastrand::u64(..), fastrand::u64(..)))
+        let word = || RandomState::new().build_hasher().finish();
+        Self::with_key((word(), word()))
     }
 
     /// A hasher whose hashes can be repeated: for simulations and benches.

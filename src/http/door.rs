@@ -7,8 +7,9 @@
 use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
-use std::hint::black_box;
+use crate::auth;
 use std::net::IpAddr;
+use subtle::ConstantTimeEq;
 
 /// What proxies add to the requests they pass on (RFC 7239, and what was there before it).
 const PROXY_FIELDS: [&str; 3] = ["forwarded", "via", "x-real-ip"];
@@ -29,7 +30,7 @@ pub(super) fn check(request: &Request<'_>, token: Option<&str>) -> Result<(), Re
 }
 
 fn check_token(request: &Request<'_>, token: &str) -> Result<(), Response> {
-    let carried = request.header("authorization").ok().flatten().and_then(bearer);
+    let carried = request.header("authorization").ok().flatten().and_then(auth::bearer);
     if carried.is_some_and(|carried| is_equal(carried.as_bytes(), token.as_bytes())) {
         return Ok(());
     }
@@ -38,16 +39,9 @@ fn check_token(request: &Request<'_>, token: &str) -> Result<(), Response> {
     Err(Response::from(refusal).with("WWW-Authenticate", "Bearer realm=\"fanout\""))
 }
 
-/// The token of `Authorization: Bearer …` (RFC 6750 §2.1); schemes compare without case (RFC 9110 §11.1).
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
-}
-
 /// Compares in a time that tells the length at most, not how far the bytes agree.
 fn is_equal(carried: &[u8], expected: &[u8]) -> bool {
-    let difference = carried.iter().zip(expected).fold(0, |sum, (a, b)| black_box(sum | (a ^ b)));
-    carried.len() == expected.len() && difference == 0
+    carried.ct_eq(expected).into()
 }
 
 fn check_direct_local(request: &Request<'_>) -> Result<(), &'static str> {
@@ -82,7 +76,7 @@ fn without_port(authority: &str) -> &str {
 }
 
 /// Whether a page of this very server sent the request (RFC 6454 §7).
-fn is_own_origin(origin: &str, host: &str) -> bool {
+pub(super) fn is_own_origin(origin: &str, host: &str) -> bool {
     let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
 }

@@ -3,9 +3,10 @@
 //! ```text
 //!            ┌────────── answered ───────────┐
 //!            ▼                               │
-//!  Head ──► Idle ──► Head ──► Body ──► Broker┤        (Body and Broker only for an event)
-//!  accept    kept     a part of              └──► Closing ──► Lingering ──► gone
-//!            alive    a head                      last answer  until the client
+//!  Head ──► Idle ──► Head ──► Body ──► Broker┤        (Body and Broker only for an event; where it says whom
+//!  accept    kept     a part of              │         to disconnect, Shards stands for Broker)
+//!            alive    a head                 └──► Closing ──► Lingering ──► gone
+//!                                                 last answer  until the client
 //!                                                 is leaving   has read it
 //! ```
 //!
@@ -33,6 +34,9 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 /// Until the broker has answered: several times the back-off of a reconnect.
 const BROKER_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// Until every shard has answered: each does within a turn or two.
+const SHARDS_TIME_MAX: Duration = Duration::from_secs(10);
+
 /// Until a response is in the kernel: the largest is some 100 KB.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -50,10 +54,12 @@ pub(super) enum Phase {
     Idle,
     /// A head is expected or arriving.
     Head,
-    /// An event is arriving.
+    /// A body is arriving.
     Body(Box<Arrival>),
     /// The broker has the event.
     Broker,
+    /// The shards were told whom to disconnect.
+    Shards(Tally),
     /// The last response is leaving.
     Closing,
     /// The last response has left; what still arrives is thrown away.
@@ -70,27 +76,46 @@ impl Phase {
             Self::Head => HEAD_TIME_MAX,
             Self::Body(_) => BODY_TIME_MAX,
             Self::Broker => BROKER_TIME_MAX,
+            Self::Shards(_) => SHARDS_TIME_MAX,
             Self::Closing => ANSWER_TIME_MAX,
             Self::Lingering { .. } => LINGER_TIME_MAX,
         }
     }
 }
 
-/// An event of which at least the length is known.
+/// What the shards have answered so far.
+#[derive(Debug)]
+pub(super) struct Tally {
+    /// Shards that have not.
+    pub(super) missing: usize,
+    /// Connections that the others have closed.
+    pub(super) closed: u64,
+}
+
+/// What a body is wanted for.
+#[derive(Debug)]
+pub(super) enum Errand {
+    /// It is an event for this topic.
+    Publish(Topic),
+    /// It says whom to disconnect.
+    Dismiss,
+}
+
+/// A body of which at least the length is known.
 #[derive(Debug)]
 pub(super) struct Arrival {
-    topic: Topic,
+    errand: Errand,
     payload: BytesMut,
     length: usize,
 }
 
 impl Arrival {
-    /// An event none of which is there; memory grows with what arrives, whatever length was announced.
-    pub(super) fn new(topic: Topic, length: usize) -> Self {
-        Self { topic, payload: BytesMut::new(), length }
+    /// A body none of which is there; memory grows with what arrives, whatever length was announced.
+    pub(super) fn new(errand: Errand, length: usize) -> Self {
+        Self { errand, payload: BytesMut::new(), length }
     }
 
-    /// Takes what belongs to the event off the front of `input`.
+    /// Takes what belongs to the body off the front of `input`.
     pub(super) fn take(&mut self, input: &mut &[u8]) {
         let (own, rest) = input.split_at(input.len().min(self.missing_bytes()));
         self.payload.extend_from_slice(own);
@@ -102,10 +127,10 @@ impl Arrival {
         self.length - self.payload.len()
     }
 
-    /// The whole event.
-    pub(super) fn into_parts(self) -> (Topic, Bytes) {
-        assert!(self.missing_bytes() == 0, "an event is published whole or not at all");
-        (self.topic, self.payload.freeze())
+    /// All of it, and what it is wanted for.
+    pub(super) fn into_parts(self) -> (Errand, Bytes) {
+        assert!(self.missing_bytes() == 0, "a body is taken whole or not at all");
+        (self.errand, self.payload.freeze())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::response::Response;
 use super::site::Site;
-use crate::metrics::{Drop, NodeMetrics, Registry};
+use crate::metrics::{Drop, Expectation, NodeMetrics, Registry};
 use crate::wire::close::CloseCode;
 use hdrhistogram::Histogram;
 use prometheus_client::collector::Collector;
@@ -85,6 +85,7 @@ impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         self.encode_process(&mut encoder)?;
         self.encode_broker(&mut encoder)?;
+        self.encode_canary(&mut encoder)?;
         for series in &PER_SHARD {
             self.encode_series(series, &mut encoder)?;
         }
@@ -122,7 +123,42 @@ impl Scrape {
         let help = "Different topics followed by anybody";
         encoder
             .encode_descriptor("fanout_broker_topics", help, None, MetricType::Gauge)?
-            .encode_gauge(&node.topics.get())
+            .encode_gauge(&node.topics.get())?;
+        let help = "How often everything was subscribed to: between two lies a gap";
+        encoder
+            .encode_descriptor("fanout_broker_epoch", help, None, MetricType::Gauge)?
+            .encode_gauge(&broker.epoch.get())
+    }
+
+    /// Nothing where there is none; no age and no round trip before one was heard.
+    fn encode_canary(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let canary = &self.registry.broker.canary;
+        let expectation = canary.expectation();
+        if expectation == Expectation::None {
+            return Ok(());
+        }
+        let times = [
+            ("fanout_broker_canary_age", "Since a stamp last came back on this connection", canary.age()),
+            ("fanout_broker_canary_round_trip", "From publishing the last stamp to hearing it", canary.round_trip()),
+        ];
+        for (name, help, time) in times {
+            if let Some(time) = time {
+                let unit = Some(&Unit::Seconds);
+                let mut gauge = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+                gauge.encode_gauge(&time.as_secs_f64())?;
+            }
+        }
+        let counts = [
+            ("fanout_broker_canaries", "Stamps published to prove that events arrive", &canary.sent),
+            ("fanout_broker_canaries_lost", "Stamps that did not come back in time", &canary.lost),
+        ];
+        for (name, help, count) in counts {
+            encode_count(encoder.encode_descriptor(name, help, None, MetricType::Counter)?, count.get())?;
+        }
+        let help = "Whether Redis' ACL forbids the canary, so that nothing is proven";
+        encoder
+            .encode_descriptor("fanout_broker_canary_denied", help, None, MetricType::Gauge)?
+            .encode_gauge(&u64::from(expectation == Expectation::Denied))
     }
 
     fn encode_series(&self, series: &Series, encoder: &mut DescriptorEncoder) -> fmt::Result {

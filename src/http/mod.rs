@@ -3,9 +3,11 @@
 //! [`Front`] owns all HTTP connections of one shard. It is driven by readiness and by ticks, never waits, and does
 //! nothing but read, answer and write. Requests of one connection are answered in order, one at a time.
 
+mod dismissal;
 mod door;
 mod exchange;
 mod exposition;
+mod gate;
 mod pages;
 mod publish;
 mod refusal;
@@ -22,12 +24,12 @@ pub use response::Response;
 pub use site::{Admit, Family, HttpSettings, Page, Site};
 
 use crate::ear::{Tick, Wheel};
-use crate::engine::mesh::Adoption;
+use crate::engine::mesh::{Adoption, Whom};
 use crate::engine::protocol::PublishError;
 use crate::engine::publication::{Asker, Publication, Ticket};
 use crate::wire::head::{self, BadHead, HEAD_BYTES_MAX, Head, Method, Version};
 use bytes::Bytes;
-use exchange::{Arrival, Exchange, Phase, Received, Sent};
+use exchange::{Arrival, Errand, Exchange, Phase, Received, Sent, Tally};
 use response::{Extent, Persistence};
 use routes::{Answer, DISCARD_BYTES_MAX};
 use slotmap::{Key, SlotMap};
@@ -59,6 +61,8 @@ pub enum Step {
     Upgrade(Box<Adoption>),
     /// An event to be published; nothing is read until [`Front::published`] was called.
     Publish(Publication),
+    /// Every shard is to disconnect these and to tell this one how many they were: see [`Front::dismissed`].
+    Dismiss(Ticket, Whom),
     /// The exchange is gone and its socket closed.
     Gone,
 }
@@ -70,7 +74,7 @@ pub enum Interest {
     Readable,
     /// Room to write.
     Writable,
-    /// The broker; of the socket only that it broke, which may be reported by [`Front::readable`].
+    /// The broker, or the shards; of the socket only that it broke, which may be reported by [`Front::readable`].
     Nothing,
 }
 
@@ -122,7 +126,7 @@ impl Front {
     pub fn interest(&self, key: ExchangeKey) -> Interest {
         match self.exchanges.get(key) {
             Some(exchange) if exchange.is_sending() => Interest::Writable,
-            Some(Exchange { phase: Phase::Broker, .. }) | None => Interest::Nothing,
+            Some(Exchange { phase: Phase::Broker | Phase::Shards(_), .. }) | None => Interest::Nothing,
             Some(_) => Interest::Readable,
         }
     }
@@ -143,8 +147,8 @@ impl Front {
         let Some(exchange) = self.exchanges.get_mut(key) else { return Step::Gone };
         match exchange.phase {
             _ if exchange.is_sending() => return self.writable(key, now),
-            Phase::Broker if exchange.is_broken() => return self.remove(key),
-            Phase::Broker => return Step::Stay,
+            Phase::Broker | Phase::Shards(_) if exchange.is_broken() => return self.remove(key),
+            Phase::Broker | Phase::Shards(_) => return Step::Stay,
             _ => {}
         }
         match exchange.receive(scratch) {
@@ -175,6 +179,23 @@ impl Front {
             }
             Some(_) => Step::Stay,
         }
+    }
+
+    /// A shard has disconnected so many; with the last one the client has its answer. A late one changes nothing.
+    pub fn dismissed(&mut self, key: ExchangeKey, closed: u64, now: Tick) -> Step {
+        let tally = match self.exchanges.get_mut(key) {
+            None => return Step::Gone,
+            Some(Exchange { phase: Phase::Shards(tally), .. }) => tally,
+            Some(_) => return Step::Stay,
+        };
+        tally.closed += closed;
+        tally.missing -= 1;
+        if tally.missing > 0 {
+            return Step::Stay;
+        }
+        let response = dismissal::outcome(tally.closed);
+        let flow = self.respond(key, response, Extent::Whole, now);
+        self.resume(key, flow, now)
     }
 
     /// Gives up what has run out of time, and lists it in `gone`. Sockets are closed.
@@ -257,9 +278,11 @@ impl Front {
             },
             Phase::Body(arrival) => {
                 arrival.take(input);
-                if arrival.missing_bytes() > 0 { ControlFlow::Break(Step::Stay) } else { self.publish(key, now) }
+                if arrival.missing_bytes() > 0 { ControlFlow::Break(Step::Stay) } else { self.run_errand(key, now) }
             }
-            Phase::Broker | Phase::Closing | Phase::Lingering { .. } => ControlFlow::Break(Step::Stay),
+            Phase::Broker | Phase::Shards(_) | Phase::Closing | Phase::Lingering { .. } => {
+                ControlFlow::Break(Step::Stay)
+            }
         }
     }
 
@@ -277,9 +300,9 @@ impl Front {
                 let extent = if head.method == Method::Head { Extent::HeadOnly } else { Extent::Whole };
                 self.respond(key, response, extent, now)
             }
-            Answer::Event(topic) => {
+            Answer::Body(errand) => {
                 let length = usize::try_from(head.body_bytes).expect("the route has checked the length");
-                exchange.enter(Phase::Body(Box::new(Arrival::new(topic, length))), now);
+                exchange.enter(Phase::Body(Box::new(Arrival::new(errand, length))), now);
                 if !head.expects_continue() || !rest.is_empty() {
                     return ControlFlow::Continue(());
                 }
@@ -297,27 +320,38 @@ impl Front {
         self.respond(key, refusal.into(), Extent::Whole, now)
     }
 
-    /// Hands a whole event to the shard, for the broker.
-    fn publish(&mut self, key: ExchangeKey, now: Tick) -> ControlFlow<Step> {
+    /// Does what a whole body was wanted for.
+    fn run_errand(&mut self, key: ExchangeKey, now: Tick) -> ControlFlow<Step> {
         let exchange = &mut self.exchanges[key];
         let Phase::Body(arrival) = mem::replace(&mut exchange.phase, Phase::Idle) else {
-            unreachable!("only a body that has arrived is published")
+            unreachable!("only a body that has arrived is taken")
         };
-        exchange.enter(Phase::Broker, now);
-        let (topic, payload) = arrival.into_parts();
-        if str::from_utf8(&payload).is_err() {
-            return self.respond(key, publish::not_utf8(), Extent::Whole, now);
+        let ticket = Ticket { node: self.site.node, asker: Asker::Request(key.data().as_ffi()) };
+        match arrival.into_parts() {
+            (Errand::Publish(_), payload) if str::from_utf8(&payload).is_err() => {
+                self.respond(key, publish::not_utf8(), Extent::Whole, now)
+            }
+            (Errand::Publish(topic), payload) => {
+                exchange.enter(Phase::Broker, now);
+                ControlFlow::Break(Step::Publish(Publication { topic, payload, ticket: Some(ticket) }))
+            }
+            (Errand::Dismiss, body) => match dismissal::whom(&self.site, &body) {
+                Err(refusal) => self.respond(key, refusal.into(), Extent::Whole, now),
+                Ok(whom) => {
+                    let missing = self.site.registry.shards.len();
+                    exchange.enter(Phase::Shards(Tally { missing, closed: 0 }), now);
+                    ControlFlow::Break(Step::Dismiss(ticket, whom))
+                }
+            },
         }
-        let ticket = Some(Ticket { node: self.site.node, asker: Asker::Request(key.data().as_ffi()) });
-        ControlFlow::Break(Step::Publish(Publication { topic, payload, ticket }))
     }
 
     /// Lets a connection go to where it lives from now on.
     fn hand_over(&mut self, key: ExchangeKey, upgrade: Upgrade, unread: &[u8]) -> Step {
         let Exchange { socket, peer, .. } = self.exchanges.remove(key).expect("the exchange was just answered");
         self.site.metrics().http_requests.add(1);
-        let Upgrade { response, admission } = upgrade;
-        Step::Upgrade(Box::new(Adoption { socket, peer, response, unread: Bytes::copy_from_slice(unread), admission }))
+        let (Upgrade { response, admission, lifetime }, unread) = (upgrade, Bytes::copy_from_slice(unread));
+        Step::Upgrade(Box::new(Adoption { socket, peer, response, unread, admission, lifetime }))
     }
 
     fn respond(&mut self, key: ExchangeKey, response: Response, extent: Extent, now: Tick) -> ControlFlow<Step> {
@@ -348,6 +382,7 @@ impl Front {
         let mut exchange = self.exchanges.remove(key).expect("only what is there expires");
         let word = match exchange.phase {
             Phase::Broker => publish::unanswered(),
+            Phase::Shards(_) => dismissal::unanswered(),
             Phase::Head | Phase::Body(_) if !exchange.is_sending() => {
                 self.site.metrics().http_timeouts.add(1);
                 if !exchange.is_mid_request() {

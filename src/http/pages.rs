@@ -3,7 +3,7 @@
 use super::refusal::Refusal;
 use super::response::Response;
 use super::site::Site;
-use crate::metrics::{Drop, NodeMetrics};
+use crate::metrics::{BrokerStatus, Drop, Expectation, NodeMetrics};
 use crate::wire::close::CloseCode;
 use serde_json::{Map, Value, json};
 use std::sync::atomic::Ordering;
@@ -20,6 +20,8 @@ pub fn ready(site: &Site) -> Response {
     }
     let (error, hint) = if site.registry.draining.load(Ordering::Acquire) {
         ("not ready: the server is shutting down", "send clients to another instance")
+    } else if site.registry.broker.is_subscribed() {
+        ("not ready: what is published to the broker does not come back", "the server's log says since when")
     } else {
         ("not ready: the subscription at the broker is not confirmed", "the server's log says what it is waiting for")
     };
@@ -41,11 +43,31 @@ pub(super) fn stats(site: &Site) -> Response {
                 "kind": registry.broker.kind,
                 "connected": registry.broker.is_connected(),
                 "reconnects": registry.broker.reconnects.get(),
+                "epoch": registry.broker.epoch.get(),
+                "canary": canary(&registry.broker),
             },
             "total": counts(&shards, &nodes),
             "shards": shards.iter().map(|&shard| counts(&[shard], &[shard])).collect::<Vec<_>>(),
         }),
     )
+}
+
+/// The proof that events arrive; `null` for a source that needs none.
+fn canary(broker: &BrokerStatus) -> Value {
+    let canary = &broker.canary;
+    let state = match canary.expectation() {
+        Expectation::None => return Value::Null,
+        Expectation::Denied => "denied",
+        Expectation::Expected if canary.is_well() => "heard",
+        Expectation::Expected => "missing",
+    };
+    json!({
+        "state": state,
+        "age_ms": canary.age().map(|age| age.as_secs_f64() * 1e3),
+        "round_trip_ms": canary.round_trip().map(|time| time.as_secs_f64() * 1e3),
+        "sent": canary.sent.get(),
+        "lost": canary.lost.get(),
+    })
 }
 
 /// Sums of what `shards` did with connections, and of what any of `nodes` dropped or closed.

@@ -1,7 +1,10 @@
 //! One request as routes and families see it.
 
+use super::refusal::Refusal;
+use crate::auth::Identity;
 use crate::wire::head::{BadField, Head};
 use crate::wire::query::{BadQuery, Query};
+use crate::wire::username::Username;
 use std::net::SocketAddr;
 
 /// A request head and where it came from.
@@ -9,12 +12,27 @@ use std::net::SocketAddr;
 pub struct Request<'a> {
     head: &'a Head<'a>,
     peer: SocketAddr,
+    identity: Option<&'a Identity>,
 }
 
 impl<'a> Request<'a> {
     /// A request of this peer.
     pub fn new(head: &'a Head<'a>, peer: SocketAddr) -> Self {
-        Self { head, peer }
+        Self { head, peer, identity: None }
+    }
+
+    /// The same of somebody whose token says who it is.
+    pub(super) fn of(self, identity: Option<&'a Identity>) -> Self {
+        Self { identity, ..self }
+    }
+
+    /// Lets the client go by this username, or says why not: 403. Where nobody shows a token everybody may.
+    pub fn claim(&self, username: &Username) -> Result<(), Refusal> {
+        if self.identity.is_none_or(|identity| identity.may_be(username.as_str())) {
+            return Ok(());
+        }
+        let hint = "connect under the username that is the token's sub, or one that its usernames list";
+        Err(Refusal::new(403, "the token is for somebody else", hint))
     }
 
     /// The head as it was read.

@@ -1,6 +1,8 @@
 //! The table of routes: what is served where, to whom, and how.
 
+use super::dismissal;
 use super::door;
+use super::exchange::Errand;
 use super::exposition;
 use super::pages;
 use super::publish;
@@ -19,8 +21,8 @@ pub(super) const DISCARD_BYTES_MAX: u64 = 64 * 1024;
 pub(super) enum Answer {
     /// It is answered with this.
     Response(Response),
-    /// Its body is an event for this topic.
-    Event(Topic),
+    /// Its body is wanted, for this.
+    Body(Errand),
     /// It becomes a WebSocket connection.
     Upgrade(Upgrade),
 }
@@ -50,17 +52,20 @@ enum Serve {
     Page(fn(&Site) -> Response),
     /// POST of an event to what the rest of the path names.
     Event(fn(&Site, &str) -> Result<Topic, Refusal>),
+    /// POST of whom to disconnect.
+    Dismissal,
     /// There is nothing here, and only those who may look are told.
     Nothing,
 }
 
 /// Paths of families come behind these.
-static ROUTES: [Route; 7] = [
+static ROUTES: [Route; 8] = [
     Route { pattern: Pattern::Exactly("/health"), access: Access::Everyone, serve: Serve::Page(pages::health) },
     Route { pattern: Pattern::Exactly("/live"), access: Access::Everyone, serve: Serve::Page(pages::health) },
     Route { pattern: Pattern::Exactly("/ready"), access: Access::Everyone, serve: Serve::Page(pages::ready) },
     Route { pattern: Pattern::Exactly("/metrics"), access: Access::Everyone, serve: Serve::Page(exposition::page) },
     Route { pattern: Pattern::Exactly("/admin/stats"), access: Access::PrivateDoor, serve: Serve::Page(pages::stats) },
+    Route { pattern: Pattern::Exactly("/admin/disconnect"), access: Access::PrivateDoor, serve: Serve::Dismissal },
     Route { pattern: Pattern::Below("/admin/"), access: Access::PrivateDoor, serve: Serve::Nothing },
     Route { pattern: Pattern::Below("/publish/"), access: Access::PrivateDoor, serve: Serve::Event(publish::topic) },
 ];
@@ -100,9 +105,13 @@ impl Route {
             (Serve::Page(page), _) => show(request, || page(site)).map(Answer::Response),
             (Serve::Event(topic), Method::Post) => {
                 publish::check_length(site, head.body_bytes)?;
-                topic(site, rest).map(Answer::Event).map_err(Response::from)
+                topic(site, rest).map(|topic| Answer::Body(Errand::Publish(topic))).map_err(Response::from)
             }
-            (Serve::Event(_), _) => Err(method_not_allowed("POST")),
+            (Serve::Dismissal, Method::Post) => {
+                dismissal::check_length(head.body_bytes)?;
+                Ok(Answer::Body(Errand::Dismiss))
+            }
+            (Serve::Event(_) | Serve::Dismissal, _) => Err(method_not_allowed("POST")),
             (Serve::Nothing, _) => Err(not_found(site)),
         }
     }

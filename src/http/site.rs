@@ -3,10 +3,12 @@
 use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
+use crate::auth::Keyring;
 use crate::engine::protocol::Admission;
 use crate::engine::topic::TopicHasher;
 use crate::mesh::NodeId;
 use crate::metrics::{NodeMetrics, Registry};
+use std::cell::RefCell;
 
 /// How a family lets a request in, or why it does not.
 pub type Admit = Box<dyn Fn(&Request<'_>) -> Result<Admission, Refusal>>;
@@ -55,6 +57,8 @@ pub struct Site {
     pub registry: Registry,
     /// What requests may.
     pub settings: HttpSettings,
+    /// What WebSocket clients' tokens are checked with; `None` asks nobody for one.
+    pub keyring: Option<RefCell<Keyring>>,
     /// This shard.
     pub node: NodeId,
 }

@@ -1,14 +1,17 @@
 //! From an HTTP request to a WebSocket connection: the server's half of the handshake (RFC 6455 §4.2).
 
+use super::gate;
 use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
 use super::routes::{Answer, method_not_allowed};
 use super::site::{Family, Site};
+use crate::auth;
 use crate::engine::protocol::Admission;
 use crate::wire::head::{Head, Method, Version};
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tungstenite::handshake::derive_accept_key;
 
 /// Seconds after which a client that found the server full should come back: some will have left by then.
@@ -23,6 +26,8 @@ pub(super) struct Upgrade {
     pub(super) response: Bytes,
     /// Its conversation and place.
     pub(super) admission: Admission,
+    /// How long it may live; `None` is for ever.
+    pub(super) lifetime: Option<Duration>,
 }
 
 /// Admits a request to a family, or says why not. Cheap and general reasons come first.
@@ -42,10 +47,12 @@ fn admit(site: &Site, family: &Family, request: &Request<'_>) -> Result<Upgrade,
         refuse(400, "Sec-WebSocket-Key is missing, repeated or malformed", hint)
     })?;
     check_origin(request, site.settings.allowed_origins.as_deref())?;
-    let admission = (family.admit)(request).map_err(Response::from)?;
+    let identity = gate::identify(site, request)?;
+    let admission = (family.admit)(&request.of(identity.as_ref())).map_err(Response::from)?;
     check_room(site)?;
     site.metrics().admitted.add(1);
-    Ok(Upgrade { response: switching(key), admission })
+    let response = switching(key, auth::offers_marker(head).then_some(auth::MARKER));
+    Ok(Upgrade { response, admission, lifetime: identity.map(|identity| identity.lifetime) })
 }
 
 /// RFC 6455 §4.2.1: GET, HTTP/1.1, and the client must want it.
@@ -108,12 +115,14 @@ fn check_room(site: &Site) -> Result<(), Response> {
     Err(Response::from(Refusal::new(503, error, hint)).with("Retry-After", seconds))
 }
 
-/// The response that ends HTTP on this connection (RFC 6455 §4.2.2). No extension and no subprotocol is agreed on.
-fn switching(key: &str) -> Bytes {
+/// The response that ends HTTP on this connection (RFC 6455 §4.2.2). No extension is agreed on, and no subprotocol but
+/// the one that is there for tokens.
+fn switching(key: &str, subprotocol: Option<&str>) -> Bytes {
     let accept = derive_accept_key(key.as_bytes());
+    let subprotocol = subprotocol.map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n")).unwrap_or_default();
     Bytes::from(format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+         Sec-WebSocket-Accept: {accept}\r\n{subprotocol}\r\n"
     ))
 }
 

@@ -32,5 +32,6 @@ fn json_of(notice: &Notice) -> Value {
         Notice::Draining { reconnect_after_ms } => {
             json!({ "type": "fanout.draining", "reconnect_after_ms": reconnect_after_ms })
         }
+        Notice::Expiring(in_ms) => json!({ "type": "fanout.expiring", "expires_in_ms": in_ms }),
     }
 }

@@ -39,6 +39,7 @@ fn admit(request: &Request<'_>, prefix: &str, hasher: TopicHasher) -> Result<Adm
     let unique = |name| query.unique(name).map_err(|error| Refusal::bad_request(error.to_string(), hint));
     let name = unique("username")?.ok_or_else(|| Refusal::bad_request("the username is missing", hint))?;
     let username = Username::parse(&name).map_err(|error| Refusal::bad_request(error.to_string(), hint))?;
+    request.claim(&username)?;
     let news = News::of(unique("meta")?.as_deref());
     let protocol = Box::new(Workflow { news });
     Ok(Admission { protocol, placement: Placement::Keyed(hasher.prefixed(prefix, username.as_str())) })

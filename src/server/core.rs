@@ -6,20 +6,22 @@
 //!     └──── listen: at once while there is anything to do, else sleep ◄── tasks run ┘
 //! ```
 
+use super::lease::{Due, Leases};
 use super::listener::{BACKLOG, Listener};
 use super::outlet::KernelOutlet;
 use super::socket::TcpSocket;
 use super::token::Token;
 use crate::ear::{self, Doorbell, Ear, Interest, Ready, TICK, Tick};
 use crate::engine::connection::ConnectionId;
-use crate::engine::mesh::{Adoption, Control, Delivery, MeshNode};
+use crate::engine::mesh::{Adoption, Control, Delivery, MeshNode, Whom};
 use crate::engine::placement::{Placement, Spread};
-use crate::engine::protocol::PublishError;
-use crate::engine::publication::Asker;
+use crate::engine::protocol::{Notice, PublishError};
+use crate::engine::publication::{Asker, Ticket};
 use crate::engine::shard::{Limits, Shard};
 use crate::http::{self, ExchangeKey, Front, Site, Step};
 use crate::mesh::{CONTROLS_PER_LANE, NodeId};
 use crate::metrics::{NodeMetrics, turn_histogram};
+use crate::wire::close::Close;
 use hdrhistogram::Histogram;
 use rustix::io::Errno;
 use slotmap::KeyData;
@@ -53,6 +55,7 @@ const TURNS_SHARED_EVERY: Duration = Duration::from_secs(1);
 /// Everything one core owns.
 pub(super) struct Core {
     shard: Shard<TcpSocket>,
+    leases: Leases,
     spread: Spread,
     front: Front,
     mesh: MeshNode,
@@ -97,6 +100,7 @@ impl Core {
         let clock = Clock { started: Instant::now(), now: Tick::default() };
         Ok(Self {
             shard: Shard::new(mesh.id(), limits, Arc::clone(&metrics), clock.now),
+            leases: Leases::new(clock.now),
             spread,
             front: Front::new(site, clock.now),
             doorbell: Arc::clone(mesh.doorbell()),
@@ -162,6 +166,8 @@ impl Core {
                 Control::Adopt(adoption) => self.adopt(*adoption),
                 Control::Published { ticket, outcome } => self.published(ticket.asker, outcome),
                 Control::Notice(notice) => self.shard.notify(&notice),
+                Control::Dismiss(ticket, whom) => self.dismiss(ticket, &whom),
+                Control::Dismissed(ticket, closed) => self.dismissed(&ticket.asker, closed),
                 Control::Drain(window) => self.drain(window),
                 Control::Interest(_) | Control::Publish(_) | Control::Drained => {
                     unreachable!("only the broker is sent this")
@@ -181,6 +187,19 @@ impl Core {
             (Asker::Connection(id, topic), Err(error)) => self.shard.unpublished(id, &topic, error),
             (Asker::Connection(..), Ok(_)) => {}
         }
+    }
+
+    fn dismiss(&mut self, ticket: Ticket, whom: &Whom) {
+        let closed = self.shard.dismiss(whom) as u64;
+        self.mesh.send(ticket.node, Control::Dismissed(ticket, closed));
+    }
+
+    fn dismissed(&mut self, asker: &Asker, closed: u64) {
+        let Asker::Request(request) = asker else { unreachable!("only requests want somebody gone") };
+        let key = ExchangeKey::from(KeyData::from_ffi(*request));
+        let before = self.front.interest(key);
+        let step = self.front.dismissed(key, closed, self.clock.now);
+        self.carry_out(key, before, step);
     }
 
     fn take_deliveries(&mut self) {
@@ -289,6 +308,13 @@ impl Core {
                 self.watch_exchange(key, before);
                 self.mesh.send(self.broker(), Control::Publish(publication));
             }
+            Step::Dismiss(ticket, whom) => {
+                self.watch_exchange(key, before);
+                // This shard is one of them, and gets its mail like the others.
+                for shard in 0..self.mesh.shards() {
+                    self.mesh.send(NodeId::shard(shard), Control::Dismiss(ticket.clone(), whom.clone()));
+                }
+            }
             Step::Publish(_) => {
                 let step = self.front.published(key, Err(PublishError::Overloaded), self.clock.now);
                 self.carry_out(key, before, step);
@@ -329,9 +355,10 @@ impl Core {
         if home != self.mesh.id() {
             return self.mesh.send(home, Control::Adopt(Box::new(adoption)));
         }
-        let Adoption { socket, peer, response, unread, admission } = adoption;
-        let socket = TcpSocket::new(socket, self.ear.clone());
-        self.shard.arrive(Adoption { socket, peer, response, unread, admission });
+        let Adoption { socket, peer, response, unread, admission, lifetime } = adoption;
+        let lease = lifetime.map(|lifetime| self.leases.grant(lifetime, self.clock.now));
+        let socket = TcpSocket::new(socket, self.ear.clone(), lease);
+        self.shard.arrive(Adoption { socket, peer, response, unread, admission, lifetime });
     }
 
     /// Where a connection is to live; what was passed on by its owner stays.
@@ -352,6 +379,7 @@ impl Core {
         }
         self.clock.now = now;
         self.shard.tick(now);
+        self.keep_leases(now);
         self.front.tick(now, &mut self.expired);
         self.expired.clear();
         if self.accepts_again.is_some_and(|again| now >= again) {
@@ -361,6 +389,15 @@ impl Core {
         if now >= self.turns_shared {
             self.turns_shared = now.after(TURNS_SHARED_EVERY);
             self.metrics.share_turns(&mut self.turns);
+        }
+    }
+
+    fn keep_leases(&mut self, now: Tick) {
+        for due in self.leases.fell_due(now) {
+            match due {
+                Due::Warning(id, in_ms) => self.shard.tell(id, &Notice::Expiring(in_ms)),
+                Due::End(id) => self.shard.close(id, Close::EXPIRED.code, Close::EXPIRED.reason),
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! From a configuration to running shards, and back to nothing.
 
 mod core;
+mod lease;
 mod listener;
 mod outlet;
 mod ring;
@@ -10,6 +11,7 @@ mod token;
 
 use self::core::{Bounds, Core};
 use self::listener::Listener;
+use crate::auth::Keyring;
 use crate::config::Config;
 use crate::config::host::Host;
 use crate::ear::{self, Ear, Rhythm};
@@ -28,6 +30,7 @@ use crate::protocols::{self, ProtocolSettings};
 use glommio::{ExecutorJoinHandle, Placement};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::rc::Rc;
@@ -76,7 +79,8 @@ pub fn serve(config: &Config, host: &Host) -> Result<(), StartError> {
     }
     for (node, listener) in nodes.into_iter().zip(plan.listeners) {
         let index = node.id().index();
-        let site = SitePlan { config: config.clone(), registry: registry.clone(), hasher };
+        let keyring = plan.keyring.clone();
+        let site = SitePlan { config: config.clone(), registry: registry.clone(), hasher, keyring };
         let seat = ShardSeat { node, listener, site, broker: broker.take() };
         executors.push(spawn(&format!("shard-{index}"), config.cores[index], move || seat.run())?);
     }
@@ -155,6 +159,7 @@ struct SitePlan {
     config: Config,
     registry: Registry,
     hasher: TopicHasher,
+    keyring: Option<Keyring>,
 }
 
 impl SitePlan {
@@ -170,7 +175,8 @@ impl SitePlan {
         };
         let families = protocols::families(&protocol_settings(config), self.hasher);
         let registry = self.registry.clone();
-        Site { families, hasher: self.hasher, registry, settings, node }
+        let keyring = self.keyring.clone().map(RefCell::new);
+        Site { families, hasher: self.hasher, registry, settings, node, keyring }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A client's TCP socket, as the engine is handed it.
 
+use super::lease::Lease;
 use super::token::Token;
 use crate::ear::{Ear, Interest};
 use crate::engine::connection::{ConnectionId, Socket, Watch};
@@ -12,11 +13,13 @@ pub(super) struct TcpSocket {
     stream: TcpStream,
     ear: Ear,
     token: u64,
+    /// Until it has its seat.
+    lease: Option<Box<Lease>>,
 }
 
 impl TcpSocket {
-    pub(super) fn new(stream: TcpStream, ear: Ear) -> Self {
-        Self { stream, ear, token: 0 }
+    pub(super) fn new(stream: TcpStream, ear: Ear, lease: Option<Lease>) -> Self {
+        Self { stream, ear, token: 0, lease: lease.map(Box::new) }
     }
 
     /// Gives the kernel what it takes now.
@@ -34,6 +37,9 @@ impl Socket for TcpSocket {
         self.token = Token::Connection(id).number();
         let added = self.ear.add(&self.stream, self.token, Interest::Reads);
         added.expect("a socket that is in no set fits into this one");
+        if let Some(lease) = self.lease.take() {
+            lease.run(id);
+        }
     }
 
     fn watch(&mut self, watch: Watch) {

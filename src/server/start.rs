@@ -1,10 +1,11 @@
 //! What is decided before the first thread starts: addresses, the broker, and what to say about them.
 
 use super::listener::{self, Listener};
+use crate::auth::{BadKeys, Keyring};
 use crate::brokers::embedded::Embedded;
 use crate::brokers::redis::{Redis, Subscribing};
 use crate::config::host::Host;
-use crate::config::{BrokerChoice, Config, LogFormat, RedisAddress, RedisSubscribe};
+use crate::config::{Auth, BrokerChoice, Config, LogFormat, RedisAddress, RedisSubscribe, Secret};
 use crate::engine::broker::Broker;
 use crate::engine::topic::TopicHasher;
 use crate::metrics::Registry;
@@ -12,6 +13,7 @@ use crate::protocols;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +30,8 @@ pub enum StartError {
     Listen(SocketAddr, io::Error),
     /// The address of the embedded broker cannot be bound.
     BrokerListen(SocketAddr, io::Error),
+    /// The file with the keys of tokens cannot be used.
+    Keys(PathBuf, BadKeys),
     /// Signals cannot be received.
     Signals(io::Error),
     /// An executor did not start or ended early.
@@ -44,6 +48,10 @@ impl fmt::Display for StartError {
             Self::BrokerListen(address, error) => {
                 let cure = "choose another with --broker-listen, or point --redis-url at the Redis that is to be used";
                 write!(formatter, "cannot listen on {address} as broker ({}): {cure}", plain(error))
+            }
+            Self::Keys(path, bad) => {
+                let cure = "point --jwt-keys at a JWKS with a key for HS256, RS256 or ES256";
+                write!(formatter, "cannot use the keys in {}: {bad}; {cure}", path.display())
             }
             Self::Signals(error) => write!(formatter, "cannot receive signals: {error}"),
             Self::Executor(error) => write!(formatter, "an executor failed: {error}"),
@@ -67,6 +75,8 @@ pub(super) struct Plan {
     pub(super) address: SocketAddr,
     pub(super) listeners: Vec<Listener>,
     pub(super) broker: BrokerPlan,
+    /// What tokens are checked with, where they are asked for.
+    pub(super) keyring: Option<Keyring>,
 }
 
 /// Where events will come from.
@@ -80,6 +90,7 @@ pub(super) enum BrokerPlan {
 
 /// Binds what is to be bound and looks for a Redis where none is named.
 pub(super) fn plan(config: &Config) -> Result<Plan, StartError> {
+    let keyring = keyring(&config.auth)?;
     let broker = match config.broker {
         BrokerChoice::Redis => BrokerPlan::Redis(config.redis.clone()),
         BrokerChoice::Undecided if redis_answers(&config.redis.host, config.redis.port) => {
@@ -89,7 +100,16 @@ pub(super) fn plan(config: &Config) -> Result<Plan, StartError> {
     };
     let bound = listener::bind(config.listen, config.cores.len());
     let (address, listeners) = bound.map_err(|error| StartError::Listen(config.listen, error))?;
-    Ok(Plan { address, listeners, broker })
+    Ok(Plan { address, listeners, broker, keyring })
+}
+
+/// Reads the keys of tokens, where tokens are asked for.
+fn keyring(auth: &Auth) -> Result<Option<Keyring>, StartError> {
+    if !auth.is_required {
+        return Ok(None);
+    }
+    let opened = Keyring::open(auth.secret.as_ref().map(Secret::expose), auth.keys.as_deref());
+    opened.map(Some).map_err(|bad| StartError::Keys(auth.keys.clone().unwrap_or_default(), bad))
 }
 
 fn embedded(address: SocketAddr) -> Result<BrokerPlan, StartError> {
@@ -152,6 +172,13 @@ fn subscribing(config: &Config, hasher: TopicHasher) -> Subscribing {
 
 /// Says in a few lines what runs, what bounds it, and what to type next.
 pub(super) fn announce(config: &Config, host: &Host, plan: &Plan) {
+    if is_open_to_strangers(&config.auth, plan.address) {
+        tracing::warn!(
+            address = %plan.address,
+            "NOBODY IS ASKED WHO HE IS: whoever reaches this address may listen as anybody; --auth token asks for a \
+             token, a --listen address of this machine only keeps strangers out"
+        );
+    }
     match config.log.format {
         LogFormat::Text => {
             // Whoever closed the output does not want to read it.
@@ -183,6 +210,7 @@ fn lines(config: &Config, host: &Host, plan: &Plan) -> Vec<String> {
     };
     let flux = &config.flux;
     let channels = if flux.channels == ["*"] { "any channel".to_owned() } else { flux.channels.join(", ") };
+    let who = if config.auth.is_required { "whoever has a token" } else { "anybody" };
     let broadcasts =
         if flux.broadcast_is_open { "may broadcast (--flux-broadcast deny forbids it)" } else { "may not broadcast" };
     vec![
@@ -192,8 +220,52 @@ fn lines(config: &Config, host: &Host, plan: &Plan) -> Vec<String> {
         format!("  limits   {} connections: {} open files allowed", config.limits.connections_max, host.open_files),
         format!("  memory   {}", config.memory_bill()),
         format!("  origins  {origins}"),
-        format!("  flux     at {}/ws; anybody may follow {channels} and {broadcasts}", flux.base_path),
+        format!("  auth     {}", access(config)),
+        format!("  flux     at {}/ws; {who} may follow {channels} and {broadcasts}", flux.base_path),
         format!("  listen   websocat 'ws://{address}/ws?username=alice'"),
         format!("  publish  {publish} PUBLISH {}alice '{{\"type\":\"test\"}}'", config.workflow_prefix),
     ]
+}
+
+/// Whether those who are asked for nothing may come from other machines.
+fn is_open_to_strangers(auth: &Auth, address: SocketAddr) -> bool {
+    !auth.is_required && !address.ip().to_canonical().is_loopback()
+}
+
+/// Who may connect, and as whom.
+fn access(config: &Config) -> String {
+    let Auth { is_required, secret, keys } = &config.auth;
+    let from = match (secret, keys) {
+        (_, None) => "JWT_HS256_SECRET".to_owned(),
+        (None, Some(path)) => path.display().to_string(),
+        (Some(_), Some(path)) => format!("JWT_HS256_SECRET and {}", path.display()),
+    };
+    match (is_required, secret.is_some() || keys.is_some()) {
+        (true, _) => format!("clients need a token that is checked with {from}"),
+        (false, false) => "none: anybody may listen as anybody (--auth token asks for a token)".to_owned(),
+        (false, true) => format!("none: anybody may listen as anybody, and {from} is not used (--auth token)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_server_that_asks_nobody_and_is_reached_from_elsewhere_is_open_to_strangers() {
+        for (is_required, address, expected) in [
+            (false, "127.0.0.1:8084", false),
+            (false, "127.1.2.3:8084", false),
+            (false, "[::1]:8084", false),
+            (false, "[::ffff:127.0.0.1]:8084", false),
+            (false, "0.0.0.0:8084", true),
+            (false, "[::]:8084", true),
+            (false, "10.0.0.1:8084", true),
+            (false, "[2001:db8::1]:8084", true),
+            (true, "0.0.0.0:8084", false),
+        ] {
+            let auth = Auth { is_required, secret: None, keys: None };
+            assert_eq!(is_open_to_strangers(&auth, address.parse().unwrap()), expected, "{is_required} {address}");
+        }
+    }
 }

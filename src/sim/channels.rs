@@ -1,6 +1,7 @@
 //! Connections that follow, leave and broadcast at random, over several shards: nobody misses anything between the
 //! answers to `subscribe` and `unsubscribe`, nobody gets anything outside of them, and nobody gets their own.
 
+use super::seeds;
 use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
 use crate::ear::{Ear, Rhythm, Tick};
 use crate::engine::mesh::{Adoption, Control, Delivery, MeshNode};
@@ -29,8 +30,6 @@ const HASHER: TopicHasher = TopicHasher::with_key((5, 6));
 const TOPICS: usize = 4;
 const TOPICS_PER_CLIENT_MAX: usize = 3;
 const CLIENTS: usize = 12;
-/// Schedules per test run.
-const SEEDS: u64 = 400;
 const STEPS: usize = 800;
 /// Turns after which nothing is left in any lane.
 const ROUNDS_TO_REST: usize = 300;
@@ -146,6 +145,7 @@ impl Hall {
             admission: Admission { protocol: Box::new(Chatter { number }), placement: Placement::Anywhere },
             response: Bytes::from_static(b"\x81\x00"),
             unread: Bytes::new(),
+            lifetime: None,
         });
         self.clients.push(Client { wire, shard, heard: Vec::new(), read_bytes: 2, has_left: false });
     }
@@ -345,17 +345,19 @@ impl Client {
 
 #[test]
 fn between_its_answers_a_subscription_brings_every_event_of_others_once_and_in_order_and_nothing_outside() {
-    let mut heard = Vec::new();
-    for seed in 0..SEEDS {
+    let (mut events, mut refused) = (0_u64, 0_u64);
+    let are_many = seeds::play("channels", |seed| {
         let mut hall = Hall::new(seed);
         for _ in 0..STEPS {
             hall.step();
         }
         hall.settle();
         hall.check(seed);
-        heard.extend(hall.clients.iter().flat_map(|client| client.heard.iter().copied()));
-    }
-    let events = heard.iter().filter(|heard| matches!(heard, Heard::Event(..))).count();
-    let refused = heard.iter().filter(|heard| matches!(heard, Heard::TooMany)).count();
-    assert!(events > 10_000 && refused > 100, "the schedules bring about what they are for: {events}, {refused}");
+        for heard in hall.clients.iter().flat_map(|client| &client.heard) {
+            events += u64::from(matches!(heard, Heard::Event(..)));
+            refused += u64::from(matches!(heard, Heard::TooMany));
+        }
+    });
+    let is_enough = events > 10_000 && refused > 100;
+    assert!(is_enough || !are_many, "the schedules bring about what they are for: {events}, {refused}");
 }

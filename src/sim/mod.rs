@@ -2,30 +2,28 @@
 //!
 //! A seed makes a schedule of everything that may happen, in any order: clients come through the wrong shard, send
 //! pings and nonsense, stop reading, break; events are published; shards get a turn or do not. A shadow model knows
-//! who must have got what. A failure names its seed.
+//! who must have got what. A failure names its seed; `scripts/simulate` plays more of them, or one again.
 
 mod channels;
 mod model;
+mod seeds;
 mod socket;
 mod subscribing;
 mod world;
 
 use world::World;
 
-/// Schedules per test run: a few seconds.
-const SEEDS: u64 = 400;
-
 /// Things that happen in one schedule.
 const STEPS: usize = 600;
 
 #[test]
 fn every_client_gets_every_event_of_its_topic_once_and_in_order_and_nothing_else() {
-    for seed in 0..SEEDS {
+    seeds::play("world", |seed| {
         let mut world = World::new(seed);
         for _ in 0..STEPS {
             world.step();
         }
         world.settle();
         world.check();
-    }
+    });
 }

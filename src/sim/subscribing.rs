@@ -117,6 +117,7 @@ impl Talk {
             admission: Admission { protocol: Box::new(Commands(self.encoding)), placement },
             response: Bytes::from_static(b"101"),
             unread: Bytes::new(),
+            lifetime: None,
         });
     }
 

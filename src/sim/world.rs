@@ -200,6 +200,7 @@ impl World {
                 admission: Admission { protocol: Box::new(Listener), placement },
                 response: Bytes::from_static(WELCOME),
                 unread: Bytes::new(),
+                lifetime: None,
             });
         }
     }

@@ -32,13 +32,15 @@ pub enum CloseCode {
     SlowConsumer,
     /// 4002: replaced or removed by an administrator.
     Kicked,
+    /// 4003: the token the client came with has expired.
+    Expired,
     /// Any other code a client may send (RFC 6455 §7.4.2). Counted, echoed as it came.
     Other,
 }
 
 impl CloseCode {
     /// Every code there is a counter for, in the order of [`CloseCode::index`].
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Normal,
         Self::GoingAway,
         Self::Protocol,
@@ -53,6 +55,7 @@ impl CloseCode {
         Self::Overloaded,
         Self::SlowConsumer,
         Self::Kicked,
+        Self::Expired,
         Self::Other,
     ];
 
@@ -73,6 +76,7 @@ impl CloseCode {
             Self::Overloaded => 1013,
             Self::SlowConsumer => 4001,
             Self::Kicked => 4002,
+            Self::Expired => 4003,
             Self::Other => 0,
         }
     }
@@ -115,4 +119,8 @@ impl Close {
         Self { code: CloseCode::SlowConsumer, reason: "slow consumer: events wait faster than they are read" };
     /// The server drains.
     pub const RESTART: Self = Self { code: CloseCode::Restart, reason: "server restarts, reconnect" };
+    /// The client's token is good no longer.
+    pub const EXPIRED: Self = Self { code: CloseCode::Expired, reason: "token expired" };
+    /// An administrator wants the client gone.
+    pub const DISMISSED: Self = Self { code: CloseCode::Kicked, reason: "disconnected by an administrator" };
 }

@@ -7,14 +7,15 @@ use function::Function;
 use source::{Source, Word, is_part_of};
 
 /// Which rooms of this crate a room may name with `crate::`. The server, which joins them all, is free.
-const NEIGHBOURS: [(&str, &[&str]); 10] = [
+const NEIGHBOURS: [(&str, &[&str]); 11] = [
     ("src/wire", &["wire"]),
     ("src/ear", &["ear"]),
     ("src/mesh", &["ear", "mesh"]),
     ("src/engine", &["ear", "engine", "mesh", "metrics", "wire"]),
     ("src/metrics", &["wire"]),
     ("src/protocols", &["engine", "http", "metrics", "wire"]),
-    ("src/http", &["ear", "engine", "mesh", "metrics", "wire"]),
+    ("src/http", &["auth", "ear", "engine", "mesh", "metrics", "wire"]),
+    ("src/auth", &["auth", "wire"]),
     ("src/brokers", &["brokers", "config", "ear", "engine", "mesh", "metrics", "wire"]),
     ("src/config", &[]),
     ("src/logging", &["config"]),

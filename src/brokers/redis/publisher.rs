@@ -1,5 +1,7 @@
 //! The connection that publishes: commands are pipelined, each is answered, nothing is kept for later.
 
+use super::Redis;
+use super::canary::Canary;
 use crate::brokers::duplex::{Duplex, Event};
 use crate::brokers::link::{Link, LinkError, QUIET_PERIOD, QUIET_PERIODS_MAX};
 use crate::brokers::outbox::Outbox;
@@ -41,8 +43,10 @@ pub(super) struct Publisher {
 }
 
 /// What is under way to Redis.
-struct Pipeline {
+pub(super) struct Pipeline {
     router: Rc<Router>,
+    /// What is published to prove that it comes back.
+    pub(super) canary: Canary,
     outbox_bytes: usize,
     /// Where commands go while the connection is up.
     outbox: RefCell<Option<Rc<Outbox>>>,
@@ -58,13 +62,18 @@ enum Asked {
     Authentication,
     Life,
     Publication(Option<Ticket>),
+    /// With its stamp.
+    Canary(u64),
 }
 
 impl Publisher {
-    pub(super) fn new(address: RedisAddress, event_bytes_max: usize, router: Rc<Router>) -> Self {
+    /// One for the events of this instance and for `canary`.
+    pub(super) fn new(redis: &Redis, router: Rc<Router>, canary: Canary) -> Self {
+        let (address, event_bytes_max) = (redis.address.clone(), redis.event_bytes_max);
         let link = Link::new(router.ear.clone(), address.host.clone(), address.port, "publishing");
         let pipeline = Pipeline {
             router,
+            canary,
             // Twice what can ever wait, so that answers are always read: see `Outbox::is_calm`.
             outbox_bytes: 2 * (WAITING_BYTES_MAX + event_bytes_max + COMMAND_BYTES_MAX),
             outbox: RefCell::default(),
@@ -75,15 +84,22 @@ impl Publisher {
         Self { link, address, pipeline: Rc::new(pipeline) }
     }
 
+    /// What is under way, for the connection that subscribes.
+    pub(super) fn pipeline(&self) -> Rc<Pipeline> {
+        Rc::clone(&self.pipeline)
+    }
+
     /// Publishes until there are no more publications.
     pub(super) async fn run(self, publications: Publications) {
         let pipeline = Rc::clone(&self.pipeline);
+        let canaries = pipeline.router.ear.spawn(send_canaries(Rc::clone(&pipeline)));
         let connection = pipeline.router.ear.spawn(self.keep_connected());
         while let Some(publication) = publications.next().await {
             pipeline.room().await;
             pipeline.submit(publication);
         }
         connection.cancel().await;
+        canaries.cancel().await;
     }
 
     async fn keep_connected(mut self) {
@@ -109,7 +125,8 @@ impl Publisher {
                     self.pipeline.ask_for_life(&outbox);
                     continue;
                 }
-                Event::Quiet | Event::Cut => return LinkError::Silent,
+                Event::Quiet => return LinkError::Silent,
+                Event::Cut => return LinkError::Unheard,
                 Event::Closed => return LinkError::Closed,
                 Event::Broken(error) => return error.into(),
             }
@@ -147,6 +164,8 @@ impl Publisher {
                     self.pipeline.router.answer(ticket, Ok(receivers));
                 }
                 (Asked::Publication(ticket), Push::Error(words)) => self.pipeline.refuse(ticket, &answer[words]),
+                (Asked::Canary(stamp), Push::Integer(_)) => self.pipeline.canary.note_answered(stamp, Instant::now()),
+                (Asked::Canary(_), Push::Error(words)) => self.pipeline.refuse_canary(&answer[words]),
                 (Asked::Life, Push::Pong) => self.note_alive(outbox),
                 (Asked::Authentication, Push::Simple(_)) => {}
                 (Asked::Authentication | Asked::Life, Push::Error(words)) => {
@@ -164,6 +183,8 @@ impl Publisher {
         if self.pipeline.outbox.borrow().is_none() {
             self.link.note_established("ready to publish");
             self.pipeline.outbox.replace(Some(Rc::clone(outbox)));
+            self.pipeline.canary.note_publisher();
+            self.pipeline.send_canary();
         }
     }
 }
@@ -194,6 +215,22 @@ impl Pipeline {
         outbox.offer(|out| command::encode(out, &[b"PUBLISH", topic.name(), &payload]));
     }
 
+    /// Publishes a stamp, if the connections are there that it takes.
+    pub(super) fn send_canary(&self) {
+        let outbox = self.outbox.borrow();
+        let Some(outbox) = &*outbox else { return };
+        if let Some(stamp) = self.canary.publish(outbox, Instant::now()) {
+            self.in_flight.borrow_mut().push_back(Asked::Canary(stamp));
+        }
+    }
+
+    /// Gives the connection up: what it publishes does not come back.
+    pub(super) fn cut(&self) {
+        if let Some(outbox) = &*self.outbox.borrow() {
+            outbox.cut();
+        }
+    }
+
     fn ask_for_life(&self, outbox: &Outbox) {
         self.in_flight.borrow_mut().push_back(Asked::Life);
         outbox.offer(|out| command::encode(out, &[b"PING"]));
@@ -205,6 +242,19 @@ impl Pipeline {
             tracing::error!(%cause, unmentioned, "Redis refused an event");
         }
         self.router.answer(ticket, Err(PublishError::Refused));
+    }
+
+    /// Whatever else Redis may have against it: it is not heard then, and the server is not ready.
+    fn refuse_canary(&self, words: &[u8]) {
+        let now = Instant::now();
+        match LinkError::of_reply(words) {
+            LinkError::Forbidden(_) => self.canary.note_unpublishable(words, now),
+            cause => {
+                if let Some(unmentioned) = self.refusals.pass(now) {
+                    tracing::error!(%cause, unmentioned, "Redis refused the canary");
+                }
+            }
+        }
     }
 
     /// The connection is lost: whether what was under way got there is unknown, so it counts as not published.
@@ -222,5 +272,13 @@ impl Pipeline {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+}
+
+async fn send_canaries(pipeline: Rc<Pipeline>) {
+    loop {
+        let pause = pipeline.canary.look(Instant::now());
+        pipeline.send_canary();
+        pipeline.router.ear.sleep(pause).await;
     }
 }

@@ -1,6 +1,8 @@
 //! The connection that subscribes: it reads as fast as the shards take messages, and waits for nothing else.
 
 use super::Redis;
+use super::canary::{Canary, News};
+use super::publisher::Pipeline;
 use super::subscriptions::{Answer, Subscriptions};
 use crate::brokers::duplex::{Duplex, Event};
 use crate::brokers::link::{Link, LinkError, QUIET_PERIOD, QUIET_PERIODS_MAX};
@@ -18,6 +20,7 @@ use crate::wire::resp::push::{self, Heard, NotResp, Push};
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What one read takes: about 200 events. Frames are slices of it, so it is also what one late frame keeps alive.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -34,6 +37,8 @@ pub(super) struct Subscriber {
     event_bytes_max: usize,
     status: Arc<BrokerStatus>,
     router: Rc<Router>,
+    /// Where the canary comes from.
+    pipeline: Rc<Pipeline>,
     losses: Losses,
     /// Whether everything has ever been in place: from then on, every reconnect is a gap.
     has_subscribed: bool,
@@ -45,12 +50,14 @@ pub(super) struct Subscriber {
 enum Interruption {
     /// What stands in front of an answer is routed before the answer takes effect.
     Answer(Answer),
+    /// The same of the canary.
+    Canary(News),
     /// The connection is of no more use.
     End(LinkError),
 }
 
 impl Subscriber {
-    pub(super) fn new(redis: Redis, router: Rc<Router>) -> Self {
+    pub(super) fn new(redis: Redis, router: Rc<Router>, pipeline: Rc<Pipeline>) -> Self {
         let Redis { address, subscribing, event_bytes_max, status } = redis;
         Self {
             link: Link::new(router.ear.clone(), address.host.clone(), address.port, "subscribing"),
@@ -60,6 +67,7 @@ impl Subscriber {
             status,
             losses: Losses::new(Rc::clone(&router)),
             router,
+            pipeline,
             has_subscribed: false,
             sealed: Vec::new(),
         }
@@ -72,6 +80,7 @@ impl Subscriber {
                 Err(cause) => cause,
             };
             self.status.set_connected(false);
+            self.pipeline.canary.close();
             self.subscriptions.close(&self.router);
             self.router.settle().await;
             self.link.pause(&cause).await;
@@ -84,6 +93,7 @@ impl Subscriber {
         let outbox = Rc::new(Outbox::new(COMMAND_BYTES_MAX));
         let duplex = Duplex::new(&self.router.ear, stream, Rc::clone(&outbox), CHUNK_BYTES)?;
         outbox.offer(|out| _ = super::write_auth(&self.address, out));
+        self.pipeline.canary.open(&outbox);
         self.subscriptions.open(&outbox);
         Ok((duplex.with_silence(QUIET_PERIOD), outbox))
     }
@@ -96,6 +106,9 @@ impl Subscriber {
                 Event::Received => quiet_periods = 0,
                 Event::Quiet if quiet_periods + 1 < QUIET_PERIODS_MAX => {
                     quiet_periods += 1;
+                    if self.pipeline.canary.is_missed() {
+                        return self.give_up();
+                    }
                     if !self.subscriptions.is_opening() {
                         outbox.offer(|out| command::encode(out, &[b"PING"]));
                     }
@@ -114,8 +127,18 @@ impl Subscriber {
                 Err(cause) => return cause,
             }
             self.router.settle().await;
+            // What has been sent here and not been read yet may hold it.
+            if duplex.is_drained() && self.pipeline.canary.is_missed() {
+                return self.give_up();
+            }
             duplex.pause_if_due().await;
         }
+    }
+
+    /// What is published does not arrive. Which of the two connections is to blame is unknown, so both are made again.
+    fn give_up(&self) -> LinkError {
+        self.pipeline.cut();
+        LinkError::Unheard
     }
 
     /// Routes every whole event of the buffer; says how many bytes the next one needs. What stands in front of an error
@@ -135,6 +158,7 @@ impl Subscriber {
             match outcome {
                 Ok(needed_bytes) => return Ok(needed_bytes),
                 Err(Interruption::End(cause)) => return Err(cause),
+                Err(Interruption::Canary(news)) => self.take_canary(news, &chunk),
                 Err(Interruption::Answer(answer)) => {
                     if self.subscriptions.take_answer(answer, &chunk, &self.router) {
                         self.note_in_place();
@@ -163,7 +187,13 @@ impl Subscriber {
     /// One push, which begins at `start`.
     fn hear(&mut self, push: Push, received: &mut [u8], start: usize) -> Result<(), Interruption> {
         let in_buffer = |range: Range<usize>| range.start + start..range.end + start;
+        let canary = &self.pipeline.canary;
         match push {
+            Push::Message { channel, payload } if Canary::is_any(&received[in_buffer(channel.clone())]) => {
+                // Another instance's, if a pattern brought it.
+                let is_own = canary.is_own(&received[in_buffer(channel)]);
+                if is_own { Err(Interruption::Canary(News::Heard(in_buffer(payload)))) } else { Ok(()) }
+            }
             Push::Message { channel, payload } => {
                 let (channel, payload) = (in_buffer(channel), in_buffer(payload));
                 match seal::in_place(received, payload.clone(), self.event_bytes_max) {
@@ -176,10 +206,26 @@ impl Subscriber {
                 self.losses.note(Drop::EventTooBig, &received[in_buffer(channel)], payload_bytes);
                 Ok(())
             }
+            Push::Subscribed { name, .. } if canary.is_own(&received[in_buffer(name.clone())]) => {
+                Err(Interruption::Canary(News::Confirmed))
+            }
             Push::Subscribed { name, .. } => Err(Interruption::Answer(Answer::Subscribed(in_buffer(name)))),
             Push::Pong => Err(Interruption::Answer(Answer::Pong)),
             Push::Simple(_) | Push::Integer(_) | Push::Unasked => Err(Interruption::Answer(Answer::Other)),
-            Push::Error(words) => Err(Interruption::End(LinkError::of_reply(&received[in_buffer(words)]))),
+            Push::Error(words) => match LinkError::of_reply(&received[in_buffer(words.clone())]) {
+                LinkError::Forbidden(_) if canary.is_asked() => {
+                    Err(Interruption::Canary(News::Denied(in_buffer(words))))
+                }
+                cause => Err(Interruption::End(cause)),
+            },
+        }
+    }
+
+    fn take_canary(&self, news: News, chunk: &[u8]) {
+        let is_confirmed = matches!(news, News::Confirmed);
+        self.pipeline.canary.take(news, chunk, Instant::now());
+        if is_confirmed {
+            self.pipeline.send_canary();
         }
     }
 
@@ -187,6 +233,7 @@ impl Subscriber {
     fn note_in_place(&mut self) {
         self.link.note_established("subscribed");
         self.status.set_connected(true);
+        self.status.epoch.add(1);
         if self.has_subscribed {
             self.status.reconnects.add(1);
         }

@@ -1,5 +1,6 @@
 //! Redis as it may behave: away, coming back, refusing, stopping, talking nonsense.
 
+mod canary;
 mod channels;
 
 use super::{Redis, Subscribing};
@@ -12,7 +13,8 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
 const EVENT_BYTES_MAX: usize = 100_000;
-const CONFIRMED: &[u8] = b"*3\r\n$10\r\npsubscribe\r\n$2\r\na*\r\n:1\r\n";
+/// The answer to a subscriber's first words: no canary, so that readiness hangs on the pattern alone.
+const CONFIRMED: &[u8] = b"-NOPERM No permissions to access a channel\r\n*3\r\n$10\r\npsubscribe\r\n$2\r\na*\r\n:1\r\n";
 
 /// A Redis that says what the test says.
 struct FakeRedis {
@@ -145,6 +147,29 @@ fn a_lost_connection_comes_back_and_the_gap_is_told() {
     stage.follow("a:1", 1);
     write(&mut connections.subscriber, &pmessage("a:1", b"again"));
     assert_eq!(stage.event(), ("a:1".to_owned(), "again".to_owned()));
+    assert_eq!(stage.status.epoch.get(), 2);
+}
+
+#[test]
+fn nonsense_amid_events_is_a_gap_and_what_stands_in_front_of_it_is_delivered() {
+    let redis = FakeRedis::open();
+    let mut stage = redis.stage(None);
+    let mut connections = redis.welcome();
+    stage.await_connected(true);
+    assert_eq!(stage.notice(), Notice::SourceReconnected);
+    stage.follow("a:1", 1);
+    let nonsense: [&[u8]; 3] = [b"HTTP/1.1 502 Bad Gateway\r\n\r\n", b"*1\r\n*1\r\n", b"$3\r\nabc\r\n"];
+    for (bytes, epoch) in nonsense.into_iter().zip(2..) {
+        write(&mut connections.subscriber, &[&pmessage("a:1", b"before"), bytes].concat());
+        assert_eq!(stage.event().1, "before");
+        let (mut subscriber, _) = redis.listener.accept().expect("it comes back");
+        read(&mut subscriber);
+        write(&mut subscriber, CONFIRMED);
+        connections.subscriber = subscriber;
+        assert_eq!(stage.notice(), Notice::SourceReconnected);
+        assert_eq!(stage.status.epoch.get(), epoch);
+    }
+    assert_eq!(stage.notices(), 0, "one for each");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::Shard;
 use crate::ear::Beat;
 use crate::engine::connection::{ConnectionId, Following, Phase, Socket, Subscription};
 use crate::engine::frame::Frame;
+use crate::engine::mesh::Whom;
 use crate::engine::protocol::{Notice, Seat};
 use crate::metrics::Drop;
 use crate::wire::close::{Close, CloseCode};
@@ -40,8 +41,20 @@ impl<S: Socket> Shard<S> {
         self.say_goodbye(id, frame::close(code, ""));
     }
 
+    /// Disconnects these clients with 4002, and says how many they were.
+    pub fn dismiss(&mut self, whom: &Whom) -> usize {
+        let gone: Vec<ConnectionId> = match whom {
+            Whom::Publisher(origin) => self.publishers.get(origin).copied().into_iter().collect(),
+            Whom::Followers(topic) => self.subscriptions.members(topic).collect(),
+        };
+        for &id in &gone {
+            self.close(id, Close::DISMISSED.code, Close::DISMISSED.reason);
+        }
+        gone.len()
+    }
+
     /// Ends a connection behind what it is still to get.
-    pub(super) fn close(&mut self, id: ConnectionId, code: CloseCode, reason: &str) {
+    pub fn close(&mut self, id: ConnectionId, code: CloseCode, reason: &str) {
         if self.is_open(id) {
             self.part(id, code);
             self.say_goodbye(id, frame::close(Some(code.number()), reason));
@@ -87,11 +100,8 @@ impl<S: Socket> Shard<S> {
         self.metrics.connections.subtract(1);
         self.metrics.ended.add(1);
         self.metrics.closed(code).add(1);
-        let seat = Seat {
-            topic: first.as_ref().map(|(topic, _)| topic),
-            followers: first.as_ref().map_or(0, |(_, left)| *left),
-        };
-        self.connections[id].protocol.closed(&seat, code);
+        let (topic, followers) = first.as_ref().map_or((None, 0), |(topic, left)| (Some(topic), *left));
+        self.connections[id].protocol.closed(&Seat { topic, followers }, code);
     }
 
     /// The stream has ended or broken.

@@ -205,7 +205,10 @@ fn stats_hold_every_counter_and_their_sums() {
     let stats = Visit::to(site, LOCAL).ask(get("/admin/stats")).json();
     assert_eq!(stats["version"], "1.2.3");
     assert!(stats["uptime_ms"].is_u64());
-    assert_eq!(stats["broker"], serde_json::json!({ "kind": "embedded", "connected": false, "reconnects": 0 }));
+    let broker = serde_json::json!({
+        "kind": "embedded", "connected": false, "reconnects": 0, "epoch": 0, "canary": null,
+    });
+    assert_eq!(stats["broker"], broker);
     assert_eq!(stats["shards"].as_array().unwrap().len(), 2);
     for node in [&stats["total"], &stats["shards"][0], &stats["shards"][1]] {
         for name in ["connections", "topics", "messages_in", "frames_out", "bytes_out", "kernel_sends", "late"] {

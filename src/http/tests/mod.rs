@@ -2,8 +2,10 @@
 
 mod answers;
 mod deadlines;
+mod dismissals;
 mod doors;
 mod events;
+mod gate;
 mod upgrades;
 
 use super::*;
@@ -68,6 +70,7 @@ fn site() -> Site {
             version: "1.2.3",
         },
         node: NodeId::shard(1),
+        keyring: None,
     }
 }
 

@@ -206,6 +206,8 @@ fn header(buffer: &[u8], at: usize) -> Result<Option<(i64, usize)>, NotResp> {
     }
     let Some(end) = line_end(buffer, at + 1) else { return Ok(None) };
     let number = match kind {
+        // Refused as long as it was not whole, so also if it comes at once. A number of that length is none.
+        b'+' | b'-' if end - at >= LINE_BYTES_MAX => return Err(NotResp),
         b'+' | b'-' => 0,
         b'$' => integer(&buffer[at + 1..end]).filter(|&length| length >= -1).ok_or(NotResp)?,
         _ => integer(&buffer[at + 1..end]).ok_or(NotResp)?,
@@ -281,6 +283,16 @@ mod tests {
         let mut endless = vec![b'a'; LINE_BYTES_MAX + 2];
         endless[0] = b'-';
         assert_eq!(whole(&endless), Err(NotResp));
+    }
+
+    #[test]
+    fn a_line_is_too_long_whether_it_comes_at_once_or_in_pieces() {
+        for (bytes, is_good) in [(LINE_BYTES_MAX - 1, true), (LINE_BYTES_MAX, false), (2 * LINE_BYTES_MAX, false)] {
+            let line = [b"-", &vec![b'a'; bytes - 1][..], b"\r\n"].concat();
+            assert_eq!(whole(&line).is_ok(), is_good, "{bytes} bytes at once");
+            let mut last_cuts = line.len() - 3..line.len();
+            assert_eq!(last_cuts.all(|cut| whole(&line[..cut]).is_ok()), is_good, "{bytes} bytes in pieces");
+        }
     }
 
     #[test]

@@ -202,10 +202,10 @@ impl RequestParser {
     /// The end of the line at `self.at`.
     fn line(&mut self, buffer: &[u8], too_big: ProtocolError) -> Result<Option<usize>, ProtocolError> {
         let end = line_end(buffer, self.scanned);
-        if end.unwrap_or(buffer.len()) - self.at > LINE_BYTES_MAX {
+        // A `\r` at the very end may be half of the line's end. It counts, so that the limit does not depend on cuts.
+        if end.map_or(buffer.len(), |end| end + 1) - self.at > LINE_BYTES_MAX {
             return Err(too_big);
         }
-        // A `\r` at the very end may be half of the line's end.
         self.scanned = buffer.len().saturating_sub(1).max(self.at);
         Ok(end)
     }

@@ -1,0 +1,4 @@
+//! See `fuzz/src/query.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fanout_fuzz::query::check(bytes));

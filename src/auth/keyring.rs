@@ -1,0 +1,94 @@
+//! The keys in force: a secret that stays, and a file that may change.
+//!
+//! Every shard has a keyring of its own and looks at the file itself, at most once a second and only when somebody
+//! wants in: nothing is shared, and no signal is needed. A file that has become unusable leaves the keys as they were.
+
+use super::keys::{BadKeys, Keys};
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often the file is looked at, at most: one call to the kernel.
+const LOOK_PERIOD: Duration = Duration::from_secs(1);
+
+/// The keys of one shard.
+#[derive(Clone, Debug)]
+pub struct Keyring {
+    /// What comes from no file.
+    fixed: Keys,
+    file: Option<KeyFile>,
+    keys: Keys,
+    looks_again: Option<Instant>,
+}
+
+#[derive(Clone, Debug)]
+struct KeyFile {
+    path: PathBuf,
+    seen: Option<Stamp>,
+}
+
+/// What tells one state of a file from another: when it was written, how long it is, and which file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    modified: (i64, i64),
+    bytes: u64,
+    inode: (u64, u64),
+}
+
+impl Keyring {
+    /// Reads the file for the first time.
+    pub fn open(secret: Option<&str>, path: Option<&Path>) -> Result<Self, BadKeys> {
+        let fixed = secret.map(Keys::of_secret).unwrap_or_default();
+        let mut keyring = Self { keys: fixed.clone(), fixed, file: None, looks_again: None };
+        if let Some(path) = path {
+            let seen = Stamp::of(path);
+            keyring.keys = keyring.fixed.and(read(path)?);
+            keyring.file = Some(KeyFile { path: path.to_owned(), seen });
+        }
+        Ok(keyring)
+    }
+
+    /// The keys in force at this moment.
+    pub fn keys(&mut self, now: Instant) -> &Keys {
+        if self.file.is_some() && self.looks_again.is_none_or(|again| now >= again) {
+            self.looks_again = Some(now + LOOK_PERIOD);
+            self.look();
+        }
+        &self.keys
+    }
+
+    /// Reads the file again if it is not what it was.
+    fn look(&mut self) {
+        let Some(KeyFile { path, seen }) = &mut self.file else { return };
+        // Looked at before it is read: what changes meanwhile is found the next time.
+        let stamp = Stamp::of(path);
+        if stamp == *seen {
+            return;
+        }
+        *seen = stamp;
+        match read(path) {
+            Ok(keys) => {
+                self.keys = self.fixed.and(keys);
+                tracing::info!(file = %path.display(), keys = self.keys.len(), "keys of tokens read again");
+            }
+            Err(bad) => tracing::error!(file = %path.display(), "keys of tokens stay as they were: {bad}"),
+        }
+    }
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let stamp = |file: Metadata| Self {
+            modified: (file.mtime(), file.mtime_nsec()),
+            bytes: file.len(),
+            inode: (file.dev(), file.ino()),
+        };
+        fs::metadata(path).ok().map(stamp)
+    }
+}
+
+fn read(path: &Path) -> Result<Keys, BadKeys> {
+    let text = fs::read_to_string(path).map_err(|error| BadKeys::Unreadable(error.kind()))?;
+    Keys::of_jwks(&text)
+}

@@ -1,0 +1,76 @@
+//! Keys that change while they are in use.
+
+use super::signer::Signer;
+use super::{claims, now};
+use crate::auth::{BadKeys, Keyring, verify};
+use serde_json::json;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A file that is removed with this value.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("fanout-keys-{}-{}", std::process::id(), fastrand::u64(..))))
+    }
+
+    fn write(&self, signer: &Signer) {
+        // Renamed into place, as deployments do it.
+        let draft = self.0.with_extension("draft");
+        fs::write(&draft, json!({ "keys": [signer.jwk("k1")] }).to_string()).unwrap();
+        fs::rename(draft, &self.0).unwrap();
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.0));
+    }
+}
+
+#[test]
+fn a_file_that_changes_changes_the_keys_and_a_broken_one_does_not() {
+    let (file, first, second) = (Scratch::new(), Signer::es256(), Signer::es256());
+    let opens = |keyring: &mut Keyring, signer: &Signer, at: Instant| {
+        verify(&signer.token(&json!({}), &claims(&json!({}))), keyring.keys(at), now()).is_ok()
+    };
+    let start = Instant::now();
+    let after = |seconds: u64| start + Duration::from_secs(seconds);
+    file.write(&first);
+    let mut keyring = Keyring::open(None, Some(&file.0)).unwrap();
+    assert!(opens(&mut keyring, &first, start) && !opens(&mut keyring, &second, start));
+    file.write(&second);
+    assert!(opens(&mut keyring, &first, start), "it is looked at once a second");
+    assert!(opens(&mut keyring, &second, after(2)) && !opens(&mut keyring, &first, after(2)));
+    fs::write(&file.0, "{\"keys\":").unwrap();
+    assert!(opens(&mut keyring, &second, after(4)));
+    fs::remove_file(&file.0).unwrap();
+    assert!(opens(&mut keyring, &second, after(6)));
+    file.write(&first);
+    assert!(opens(&mut keyring, &first, after(8)) && !opens(&mut keyring, &second, after(8)));
+}
+
+#[test]
+fn a_secret_stays_whatever_the_file_says() {
+    let (file, secret) = (Scratch::new(), "a-secret-of-thirty-two-bytes-or-so");
+    file.write(&Signer::es256());
+    let mut keyring = Keyring::open(Some(secret), Some(&file.0)).unwrap();
+    file.write(&Signer::es256());
+    let token = Signer::hs256_with(secret).token(&json!({}), &claims(&json!({})));
+    for seconds in [0, 2, 4] {
+        let keys = keyring.keys(Instant::now() + Duration::from_secs(seconds));
+        assert_eq!((keys.len(), verify(&token, keys, now()).is_ok()), (2, true));
+    }
+}
+
+#[test]
+fn a_start_without_usable_keys_says_why() {
+    let missing = Keyring::open(None, Some(Path::new("/nowhere/keys.json"))).map(|_| ());
+    assert_eq!(missing, Err(BadKeys::Unreadable(ErrorKind::NotFound)));
+    let file = Scratch::new();
+    fs::write(&file.0, "{\"keys\":[]}").unwrap();
+    assert_eq!(Keyring::open(None, Some(&file.0)).map(|_| ()), Err(BadKeys::NoneUsable));
+}

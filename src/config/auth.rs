@@ -1,0 +1,91 @@
+//! Who may connect, and the tokens that `fanout token` makes.
+
+use super::args::{Arguments, Refusal, TokenWords, Unfit};
+use super::secret::Secret;
+use super::span::Span;
+use super::table::Key;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// As long as the hash it is for (RFC 7518 §3.2), and no longer than a head.
+const SECRET_BYTES: RangeInclusive<usize> = 32..=4096;
+
+/// Longest path (`PATH_MAX` of Linux, its end included).
+const PATH_BYTES_MAX: usize = 4095;
+
+/// The longest life of a token for tests: ten years.
+const TOKEN_LIFE_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// Who is asked for a token, and what it is checked with.
+#[derive(Clone, Debug)]
+pub struct Auth {
+    /// Whether every WebSocket client needs one; then there is a secret or a file.
+    pub is_required: bool,
+    /// What tokens with HS256 are signed with: at least 32 bytes.
+    pub secret: Option<Secret>,
+    /// A file with a JWKS.
+    pub keys: Option<PathBuf>,
+}
+
+/// A token that is to be made.
+#[derive(Clone, Debug)]
+pub struct TokenOrder {
+    /// What it is signed with.
+    pub secret: Secret,
+    /// Whom it is for; not empty.
+    pub subject: String,
+    /// Further usernames.
+    pub usernames: Vec<String>,
+    /// How long it is good: more than nothing.
+    pub lifetime: Duration,
+}
+
+impl Auth {
+    pub(super) fn of(arguments: &Arguments) -> Result<Self, Refusal> {
+        let is_required = arguments.required(Key::Auth, |text| match text {
+            "none" => Ok(false),
+            "token" => Ok(true),
+            _ => Err(Unfit::Shape),
+        })?;
+        let secret = arguments.optional(Key::JwtHs256Secret, secret)?;
+        let keys = arguments.optional(Key::JwtKeys, path)?;
+        if is_required && secret.is_none() && keys.is_none() {
+            return Err(Refusal(format!(
+                "{} asks for tokens, but there is nothing to check them with; set JWT_HS256_SECRET to 32 bytes or more, \
+                 or --jwt-keys (JWT_KEYS) to a JWKS file",
+                arguments.source(Key::Auth)
+            )));
+        }
+        Ok(Self { is_required, secret, keys })
+    }
+
+    /// What `fanout token` was asked for.
+    pub(super) fn order(&self, words: &TokenWords) -> Result<TokenOrder, Refusal> {
+        let refuse = |sentence: &str| Refusal(sentence.to_owned());
+        let subject = words.sub.clone().filter(|name| !name.is_empty());
+        let lifetime = Span::parse(&words.expires).map(|span| span.0);
+        Ok(TokenOrder {
+            secret: self.secret.clone().ok_or_else(|| {
+                refuse("fanout token signs with JWT_HS256_SECRET, which is not set; give the server's, of 32 bytes or more")
+            })?,
+            subject: subject.ok_or_else(|| refuse("--sub is missing; name whom the token is for, as in --sub alice"))?,
+            usernames: words.usernames.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect(),
+            lifetime: lifetime.filter(|life| !life.is_zero() && *life <= TOKEN_LIFE_MAX).ok_or_else(|| {
+                Refusal(format!(
+                    "--expires is `{}`; allowed: a duration of ten years at most, such as 90s or 1h",
+                    words.expires.escape_debug()
+                ))
+            })?,
+        })
+    }
+}
+
+fn secret(text: &str) -> Result<Secret, Unfit> {
+    SECRET_BYTES.contains(&text.len()).then(|| Secret::new(text)).ok_or(Unfit::Shape)
+}
+
+fn path(text: &str) -> Result<PathBuf, Unfit> {
+    let is_path = (1..=PATH_BYTES_MAX).contains(&text.len()) && !text.contains('\0');
+    is_path.then(|| PathBuf::from(text)).ok_or(Unfit::Shape)
+}

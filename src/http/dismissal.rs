@@ -1,0 +1,51 @@
+//! `POST /admin/disconnect`: whom an administrator wants gone, and how many that were.
+
+use super::refusal::Refusal;
+use super::response::Response;
+use super::site::Site;
+use crate::engine::mesh::Whom;
+use crate::engine::message::Origin;
+use crate::wire::username::Username;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+/// More than twice a username of 255 bytes, all of them escaped.
+const BODY_BYTES_MAX: u64 = 4096;
+
+const HINT: &str = "send {\"username\":\"NAME\"}, or {\"connection\":\"ID\"} with the clientId of a flux client";
+
+/// Refuses what is too long before any of it is read.
+pub(super) fn check_length(body_bytes: u64) -> Result<(), Response> {
+    if body_bytes <= BODY_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Refusal::new(413, "the body is too large", HINT).into())
+}
+
+/// Reads the body: a JSON object with one of two members.
+pub(super) fn whom(site: &Site, body: &[u8]) -> Result<Whom, Refusal> {
+    let object: Map<String, Value> =
+        serde_json::from_slice(body).map_err(|_| Refusal::bad_request("the body is no JSON object", HINT))?;
+    match (object.get("username"), object.get("connection")) {
+        (Some(Value::String(name)), None) => {
+            let username = Username::parse(name).map_err(|bad| Refusal::bad_request(bad.to_string(), HINT))?;
+            Ok(Whom::Followers(site.hasher.prefixed(&site.settings.publish_prefix, username.as_str())))
+        }
+        (None, Some(Value::String(id))) => {
+            let id = Uuid::try_parse(id).map_err(|_| Refusal::bad_request("the connection is no clientId", HINT))?;
+            Ok(Whom::Publisher(Origin(id.as_u128())))
+        }
+        _ => Err(Refusal::bad_request("either a username or a connection is wanted, as text", HINT)),
+    }
+}
+
+/// 200: every shard has done it.
+pub(super) fn outcome(closed: u64) -> Response {
+    tracing::info!(closed, "disconnected by an administrator");
+    Response::json(200, &json!({ "closed": closed }))
+}
+
+/// 504: some shard has not answered.
+pub(super) fn unanswered() -> Response {
+    Refusal::new(504, "not every shard has answered", "some connections may still be open; ask again").into()
+}
