@@ -53,6 +53,16 @@ pub(crate) fn is_scarce(descriptor: BorrowedFd<'_>) -> bool {
     u64::try_from(descriptor.as_raw_fd()).expect("descriptors are not negative") + DESCRIPTORS_RESERVED >= limit
 }
 
+/// Time since 1970: for stamps that people and other programs read, never for measuring time.
+pub fn wall_clock() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The same in milliseconds.
+pub fn wall_clock_ms() -> u64 {
+    u64::try_from(wall_clock().as_millis()).unwrap_or(u64::MAX)
+}
+
 /// An executor for a node that listens with an [`Ear`].
 pub fn executor(placement: Placement) -> LocalExecutorBuilder {
     // No registered buffers: nobody uses them, and they are 10 MB per executor.
@@ -115,12 +125,6 @@ impl Ear {
             spin,
             quiet_since: Cell::new(None),
         })))
-    }
-
-    /// Milliseconds since 1970: for stamps that people and other programs read, never for measuring time.
-    pub fn wall_clock_ms(&self) -> u64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Watches a socket of the node's own, whose events come back under `token`. The second highest bit is not free.

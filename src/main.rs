@@ -3,9 +3,8 @@
 use fanout::auth::{self, Identity};
 use fanout::config::host::Host;
 use fanout::config::{self, Command, Config, TokenOrder};
-use fanout::{logging, server};
+use fanout::{ear, logging, server};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -45,8 +44,7 @@ fn serve(host: &Host, config: &Config) -> ExitCode {
 
 fn print_token(order: TokenOrder) -> ExitCode {
     let TokenOrder { secret, subject, usernames, lifetime } = order;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    println!("{}", auth::issue(&Identity { subject, usernames, lifetime }, secret.expose(), now));
+    println!("{}", auth::issue(&Identity { subject, usernames, lifetime }, secret.expose(), ear::wall_clock()));
     ExitCode::SUCCESS
 }
 

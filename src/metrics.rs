@@ -5,6 +5,7 @@
 
 mod canary;
 
+pub(crate) use self::canary::microseconds;
 pub use self::canary::{CANARY_AGE_MAX, CanaryStatus, Expectation};
 
 use crate::wire::close::CloseCode;

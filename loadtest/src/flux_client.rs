@@ -150,6 +150,16 @@ impl FluxClient {
         self.ask(request("subscribe", channel))
     }
 
+    /// Follows a channel.
+    ///
+    /// # Panics
+    /// Where the server answers anything else than that it does.
+    #[must_use]
+    pub fn following(mut self, channel: &str) -> Self {
+        assert_eq!(self.subscribe(channel), Some(Told::Subscribed(channel.to_owned())));
+        self
+    }
+
     /// Unsubscribes, and gives what it is told next.
     pub fn unsubscribe(&mut self, channel: &str) -> Option<Told> {
         self.ask(request("unsubscribe", channel))

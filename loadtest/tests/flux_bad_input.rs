@@ -22,9 +22,7 @@ fn connect(server: &Server) -> FluxClient {
 }
 
 fn following(server: &Server, channel: &str) -> FluxClient {
-    let mut client = connect(server);
-    assert_eq!(client.subscribe(channel), Some(Told::Subscribed(channel.to_owned())));
-    client
+    connect(server).following(channel)
 }
 
 fn code(told: Option<Told>) -> String {

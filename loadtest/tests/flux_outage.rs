@@ -14,9 +14,7 @@ fn in_both_ways(check: impl Fn(Redis, Launch)) {
 }
 
 fn following(server: &Server, target: &str, channel: &str) -> FluxClient {
-    let mut client = FluxClient::connect_to(server.address, target).unwrap();
-    assert_eq!(client.subscribe(channel), Some(Told::Subscribed(channel.to_owned())));
-    client
+    FluxClient::connect_to(server.address, target).unwrap().following(channel)
 }
 
 fn wait_for_ready(server: &Server, status: u16) {

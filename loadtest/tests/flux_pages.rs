@@ -7,9 +7,7 @@ use std::process::Command;
 const PAGES: [&str; 5] = ["/health", "/ready", "/live", "/", ""];
 
 fn following(server: &Server, channel: &str) -> FluxClient {
-    let mut client = FluxClient::connect(server.address).unwrap();
-    assert_eq!(client.subscribe(channel), Some(Told::Subscribed(channel.to_owned())));
-    client
+    FluxClient::connect(server.address).unwrap().following(channel)
 }
 
 fn page(server: &Server, page: &str) -> Value {

@@ -1,47 +1,9 @@
 //! What flux carries: payloads byte for byte, and what foreign publishers say rightly or amiss.
 
-use loadtest::{FluxClient, Launch, Redis, Server, Told};
-use serde_json::json;
-use std::iter;
+mod conversation;
 
-/// One check with a real Redis, subscribed to by patterns and by channels, then with the embedded broker.
-fn over_every_broker(check: impl Fn(Launch)) {
-    let redis = Redis::start().unwrap();
-    check(Launch::with_redis(&redis).option("--redis-subscribe", "patterns"));
-    check(Launch::with_redis(&redis).option("--redis-subscribe", "channels").option("--redis-linger", "100ms"));
-    check(Launch::embedded());
-}
-
-fn connect(server: &Server) -> FluxClient {
-    FluxClient::connect(server.address).unwrap()
-}
-
-/// A client that follows `channel`.
-fn following(server: &Server, channel: &str) -> FluxClient {
-    let mut client = connect(server);
-    assert_eq!(client.subscribe(channel), Some(Told::Subscribed(channel.to_owned())));
-    client
-}
-
-/// What a client was told before a foreign publisher reached it on a channel of its own: once a broadcast has reached
-/// anybody, whatever it brings to this client comes before that.
-fn told_so_far(server: &Server, client: &mut FluxClient) -> Vec<Told> {
-    let fence = format!("fence of {}", client.id());
-    client.say(json!({"type": "subscribe", "channel": fence}).to_string()).unwrap();
-    let mut told = told_until(client, &Told::Subscribed(fence.clone()));
-    publish(server, &format!("flux:{fence}"), "0");
-    told.extend(told_until(client, &Told::message(&fence, "0")));
-    assert_eq!(client.unsubscribe(&fence), Some(Told::Unsubscribed(fence)));
-    told
-}
-
-fn told_until(client: &mut FluxClient, end: &Told) -> Vec<Told> {
-    iter::repeat_with(|| client.told().expect("the fence comes")).take_while(|told| told != end).collect()
-}
-
-fn publish(server: &Server, channel: &str, text: &str) {
-    server.publisher().unwrap().command(&["PUBLISH", channel, text]).unwrap();
-}
+use conversation::{connect, following, over_every_broker, publish, told_so_far};
+use loadtest::{Launch, Redis, Told};
 
 /// JSON that anybody who parses and writes it again would change.
 fn payloads() -> Vec<String> {

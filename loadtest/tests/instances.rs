@@ -35,9 +35,7 @@ fn channel_of(client: usize) -> String {
 }
 
 fn following(address: SocketAddr, channel: &str) -> FluxClient {
-    let mut client = FluxClient::connect(address).unwrap();
-    assert_eq!(client.subscribe(channel), Some(Told::Subscribed(channel.to_owned())));
-    client
+    FluxClient::connect(address).unwrap().following(channel)
 }
 
 fn payload((sender, number): Stamp) -> String {

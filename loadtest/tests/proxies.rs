@@ -17,9 +17,7 @@ fn start(redis: &Redis, address: Option<SocketAddr>) -> Server {
 }
 
 fn following(address: SocketAddr) -> FluxClient {
-    let mut client = FluxClient::connect(address).unwrap();
-    assert_eq!(client.subscribe("room"), Some(Told::Subscribed("room".into())));
-    client
+    FluxClient::connect(address).unwrap().following("room")
 }
 
 /// Each of them has its share of all clients, give or take one.

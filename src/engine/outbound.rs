@@ -78,7 +78,8 @@ pub struct Outbound {
     has_preface: bool,
     /// A frame was refused: whatever follows it is refused too, however short, so that nobody sees a hole.
     has_overflowed: bool,
-    /// Has published something of the bundle that is being offered: it does not get that as a whole.
+    /// The client has published something of the bundle that is being offered and does not get that as a whole. Stands
+    /// here, where there is room: in the connection it would take 8 bytes of each.
     pub is_publisher: bool,
 }
 

@@ -5,7 +5,7 @@ use super::message::Message;
 use super::protocol::{Notice, PublishError};
 use super::publication::{Asker, Publication, Ticket};
 use super::topic::{Topic, TopicHasher, TopicKey};
-use crate::ear::{Doorbell, Ear};
+use crate::ear::{self, Doorbell, Ear};
 use crate::mesh::NodeId;
 use crate::metrics::{Drop, NodeMetrics};
 use bytes::Bytes;
@@ -21,11 +21,11 @@ use std::sync::Arc;
 /// One from each of 16 000 clients at once; at the 200 000 a second that Redis takes, less than a tenth of a second.
 pub const PUBLICATIONS_WAITING_MAX: usize = 16 * 1024;
 
-/// Controls taken at a time: as many as a lane holds, so that events need not wait for shards that go on and on.
-const CONTROLS_PER_LOOK_MAX: usize = 1024;
-
 /// Bytes of their payloads: of the longest messages that clients may send by default, a thousand.
 pub const PUBLICATIONS_WAITING_BYTES_MAX: usize = 64 << 20;
+
+/// Controls taken at a time: as many as a lane holds, so that events need not wait for shards that go on and on.
+const CONTROLS_PER_LOOK_MAX: usize = 1024;
 
 /// What clients of this instance want published, in order.
 pub struct Publications {
@@ -110,7 +110,7 @@ impl Router {
             publication_bytes: Rc::clone(&waiting_bytes),
             unanswered: 0,
             drained: SmallVec::new(),
-            now_ms: ear.wall_clock_ms(),
+            now_ms: ear::wall_clock_ms(),
         };
         let router = Self { state: RefCell::new(state), metrics, hasher, ear, watcher: OnceCell::new() };
         (router, Publications { waiting, waiting_bytes })
@@ -139,7 +139,7 @@ impl Router {
     pub fn take_control(&self) {
         let mut borrowed = self.state.borrow_mut();
         let state = &mut *borrowed;
-        state.now_ms = self.ear.wall_clock_ms();
+        state.now_ms = ear::wall_clock_ms();
         for _ in 0..CONTROLS_PER_LOOK_MAX {
             let Some((from, control)) = state.mesh.receive() else { break };
             match control {

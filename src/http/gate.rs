@@ -6,7 +6,8 @@ use super::request::Request;
 use super::response::Response;
 use super::site::Site;
 use crate::auth::{self, BadToken, Carrier, Identity};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use crate::ear::wall_clock;
+use std::time::Instant;
 
 /// Says who a client is, or why it does not get in; `None` where nobody is asked.
 pub(super) fn identify(site: &Site, request: &Request<'_>) -> Result<Option<Identity>, Response> {
@@ -16,8 +17,7 @@ pub(super) fn identify(site: &Site, request: &Request<'_>) -> Result<Option<Iden
     if carried.by == Carrier::Cookie && site.settings.allowed_origins.is_none() {
         check_page(request)?;
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let verified = auth::verify(&carried.token, keyring.borrow_mut().keys(Instant::now()), now);
+    let verified = auth::verify(&carried.token, keyring.borrow_mut().keys(Instant::now()), wall_clock());
     verified.map(Some).map_err(unauthorized)
 }
 

@@ -89,7 +89,8 @@ impl CanaryStatus {
     }
 }
 
-fn microseconds(duration: Duration) -> u64 {
+/// As stamps and counters hold it.
+pub(crate) fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 

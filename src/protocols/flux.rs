@@ -16,6 +16,7 @@ mod request;
 
 use super::ProtocolSettings;
 use super::news::News;
+use crate::ear::wall_clock_ms;
 use crate::engine::message::Origin;
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{
@@ -29,7 +30,6 @@ use bytes::Bytes;
 use frames::ErrorCode;
 use request::{Asked, Complaint};
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 /// What may differ between deployments.
@@ -102,7 +102,7 @@ impl Protocol for Flux {
 
     fn opened(&mut self, peer: SocketAddr, _seat: &Seat<'_>, actions: &mut Actions) {
         tracing::info!(client = %self.client, remote = %peer, "connected");
-        actions.push(Action::Send(frames::connected(self.client, now_ms())));
+        actions.push(Action::Send(frames::connected(self.client, wall_clock_ms())));
     }
 
     fn answered(&mut self, topic: &Topic, answer: Answer, actions: &mut Actions) {
@@ -159,7 +159,7 @@ impl Protocol for Flux {
 impl Flux {
     fn action(&self, asked: &Asked<'_>) -> Result<Action, Complaint> {
         Ok(match asked {
-            Asked::Ping => Action::Send(frames::pong(now_ms())),
+            Asked::Ping => Action::Send(frames::pong(wall_clock_ms())),
             Asked::Subscribe { channel } => Action::Subscribe(self.topic(channel)?),
             Asked::Unsubscribe { channel } => Action::Unsubscribe(self.topic(channel)?),
             Asked::Broadcast { channel, payload } => {
@@ -167,7 +167,7 @@ impl Flux {
                 if !self.rules.settings.broadcast_is_open {
                     return Err(Complaint::about(channel, ErrorCode::Forbidden, "clients may not broadcast here"));
                 }
-                let payload = envelope::write(self.client, channel, payload, now_ms());
+                let payload = envelope::write(self.client, channel, payload, wall_clock_ms());
                 if payload.len() > self.rules.settings.event_bytes_max {
                     let message =
                         "the payload is longer than the broker takes; the server's --max-event sets the limit";
@@ -186,12 +186,6 @@ impl Flux {
         let message = "this server does not serve the channel; its --flux-channels lists those it does";
         Err(Complaint::about(channel, ErrorCode::InvalidChannel, message))
     }
-}
-
-/// Milliseconds since 1970, for stamps.
-fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@ use crate::engine::topic::{Topic, TopicHasher};
 use crate::mesh;
 use crate::mesh::NodeId;
 use crate::wire::close::CloseCode;
-use crate::wire::frame;
 use bytes::Bytes;
 use fastrand::Rng;
 use futures_lite::future::{block_on, poll_once};
@@ -58,13 +57,7 @@ impl Protocol for Chatter {
     }
     fn opened(&mut self, _peer: SocketAddr, _seat: &Seat<'_>, _actions: &mut Actions) {}
     fn answered(&mut self, topic: &Topic, answer: Answer, actions: &mut Actions) {
-        let sign = match answer {
-            Answer::Subscribed => "=",
-            Answer::Unsubscribed => "~",
-            Answer::TooMany => ">",
-            Answer::NotSubscribed => "?",
-        };
-        actions.push(Action::Send(frame::text(&format!("{sign}{}", topic.display()))));
+        actions.push(super::say(answer, topic));
     }
     fn received(&mut self, message: ClientMessage<'_>, actions: &mut Actions) {
         let ClientMessage::Text(text) = message else { panic!("chatter is text") };

@@ -11,10 +11,24 @@ mod socket;
 mod subscribing;
 mod world;
 
+use crate::engine::protocol::{Action, Answer};
+use crate::engine::topic::Topic;
+use crate::wire::frame;
 use world::World;
 
 /// Things that happen in one schedule.
 const STEPS: usize = 600;
+
+/// How pretend protocols tell their clients what became of a wish: a sign and the topic.
+fn say(answer: Answer, topic: &Topic) -> Action {
+    let sign = match answer {
+        Answer::Subscribed => "=",
+        Answer::Unsubscribed => "~",
+        Answer::TooMany => ">",
+        Answer::NotSubscribed => "?",
+    };
+    Action::Send(frame::text(&format!("{sign}{}", topic.display())))
+}
 
 #[test]
 fn every_client_gets_every_event_of_its_topic_once_and_in_order_and_nothing_else() {

@@ -48,13 +48,7 @@ impl Protocol for Commands {
     }
     fn opened(&mut self, _peer: SocketAddr, _seat: &Seat<'_>, _actions: &mut Actions) {}
     fn answered(&mut self, topic: &Topic, answer: Answer, actions: &mut Actions) {
-        let sign = match answer {
-            Answer::Subscribed => "=",
-            Answer::Unsubscribed => "~",
-            Answer::TooMany => ">",
-            Answer::NotSubscribed => "?",
-        };
-        actions.push(Action::Send(frame::text(&format!("{sign}{}", topic.display()))));
+        actions.push(super::say(answer, topic));
     }
     fn unpublished(&mut self, topic: &Topic, error: PublishError, actions: &mut Actions) {
         actions.push(Action::Send(frame::text(&format!("{error:?} {}", topic.display()))));

@@ -13,7 +13,7 @@ const NEIGHBOURS: [(&str, &[&str]); 11] = [
     ("src/mesh", &["ear", "mesh"]),
     ("src/engine", &["ear", "engine", "mesh", "metrics", "wire"]),
     ("src/metrics", &["wire"]),
-    ("src/protocols", &["engine", "http", "metrics", "wire"]),
+    ("src/protocols", &["ear", "engine", "http", "metrics", "wire"]),
     ("src/http", &["auth", "ear", "engine", "mesh", "metrics", "wire"]),
     ("src/auth", &["auth", "wire"]),
     ("src/brokers", &["brokers", "config", "ear", "engine", "mesh", "metrics", "wire"]),

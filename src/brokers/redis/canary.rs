@@ -15,7 +15,7 @@
 
 use crate::brokers::outbox::Outbox;
 use crate::brokers::seldom::Seldom;
-use crate::metrics::{BrokerStatus, CANARY_AGE_MAX, Expectation};
+use crate::metrics::{BrokerStatus, CANARY_AGE_MAX, Expectation, microseconds};
 use crate::wire::resp::command;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -246,8 +246,4 @@ impl Canary {
     fn stamp(&self, now: Instant) -> Stamp {
         microseconds(now.duration_since(self.start))
     }
-}
-
-fn microseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -129,6 +129,6 @@ impl<S: Socket> Shard<S> {
     }
 
     pub(super) fn send(&mut self, id: ConnectionId, sealed: Bytes) {
-        self.turn.offer(&mut self.connections, [id].into_iter(), &Frame::new(sealed));
+        self.turn.offer(id, &mut self.connections[id], &Frame::new(sealed));
     }
 }

@@ -70,20 +70,19 @@ impl<S: Socket> Shard<S> {
             for bundle in bundles(&mark.sealed, bundle_bytes_max) {
                 let frame = Frame::bundle(&mark.sealed[bundle.clone()]);
                 let own = mark.own_in(&bundle);
-                if own.is_empty() {
-                    self.turn.offer(&mut self.connections, group.members.iter().copied(), &frame);
-                    continue;
-                }
                 // Who leaves does so behind everything that was delivered: publishers are still here.
                 for &(_, publisher) in own {
                     self.connections[publisher].outbound.is_publisher = true;
                 }
                 for &id in &group.members {
-                    if !self.connections[id].outbound.is_publisher {
-                        self.turn.offer(&mut self.connections, [id].into_iter(), &frame);
+                    let connection = &mut self.connections[id];
+                    if !connection.outbound.is_publisher {
+                        self.turn.offer(id, connection, &frame);
                     }
                 }
-                self.turn.offer_to_publishers(&mut self.connections, &mark, bundle);
+                if !own.is_empty() {
+                    self.turn.offer_to_publishers(&mut self.connections, &mark, bundle);
+                }
             }
             self.marks.give_back(place, mark);
             place += 1;
@@ -165,19 +164,12 @@ impl<S: Socket> Shard<S> {
 }
 
 impl Turn {
-    pub(super) fn offer<S>(
-        &mut self,
-        connections: &mut SlotMap<ConnectionId, Connection<S>>,
-        to: impl Iterator<Item = ConnectionId>,
-        frame: &Frame,
-    ) {
-        for id in to {
-            let offer = connections[id].outbound.offer(frame, self.outbound_bytes_max, &mut self.workbench);
-            if offer == Offer::Full {
-                self.refused += frame.count();
-            }
-            self.note(id, offer);
+    pub(super) fn offer<S>(&mut self, id: ConnectionId, connection: &mut Connection<S>, frame: &Frame) {
+        let offer = connection.outbound.offer(frame, self.outbound_bytes_max, &mut self.workbench);
+        if offer == Offer::Full {
+            self.refused += frame.count();
         }
+        self.note(id, offer);
     }
 
     /// Those who have published something of a bundle get the rest of it, frame by frame.
@@ -190,13 +182,14 @@ impl Turn {
         let frames: Vec<Frame> = mark.sealed[bundle.clone()].iter().cloned().map(Frame::new).collect();
         let own = mark.own_in(&bundle);
         for &(_, publisher) in own {
-            let has_its_turn = mem::take(&mut connections[publisher].outbound.is_publisher);
-            if !has_its_turn || !connections[publisher].follows(mark.topic) {
+            let connection = &mut connections[publisher];
+            let has_its_turn = mem::take(&mut connection.outbound.is_publisher);
+            if !has_its_turn || !connection.follows(mark.topic) {
                 continue;
             }
             for (index, frame) in bundle.clone().zip(&frames) {
                 if own.binary_search(&(index, publisher)).is_err() {
-                    self.offer(connections, [publisher].into_iter(), frame);
+                    self.offer(publisher, connection, frame);
                 }
             }
         }

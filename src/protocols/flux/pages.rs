@@ -1,5 +1,6 @@
 //! What monitors of the flux family ask for over HTTP.
 
+use crate::ear::wall_clock_ms;
 use crate::http::{self, Page, Response, Site};
 use serde_json::json;
 
@@ -31,7 +32,7 @@ fn health(site: &Site) -> Response {
         200,
         &json!({
             "status": "ok",
-            "timestamp": super::now_ms(),
+            "timestamp": wall_clock_ms(),
             "uptime": uptime,
             "connections": { "total": connections, "channels": registry.broker_node.topics.get() },
             "redis": { "connected": registry.broker.is_connected() },
