@@ -10,6 +10,7 @@ pub mod logging;
 pub mod mesh;
 pub mod metrics;
 pub mod protocols;
+pub mod router;
 pub mod server;
 pub mod wire;
 

@@ -56,17 +56,43 @@ pub enum Drop {
     NotJson,
     /// The payload says that it is an envelope of this server's instances and is none.
     BadEnvelope,
+    /// The client's outbound queue was full, and its oldest events gave way.
+    Oldest,
+    /// A newer event of the same topic took its place.
+    Replaced,
+    /// The event had waited for longer than `--event-ttl`.
+    Expired,
+    /// The client's socket took nothing for `--write-timeout`; the connection was ended.
+    Stalled,
+    /// More than `--outbound-total-max` waited, and this was in one of the largest queues.
+    MemoryBudget,
 }
 
 impl Drop {
     /// Every reason, in the order of its counters.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 11] = [
         Self::NotUtf8,
         Self::EventTooBig,
         Self::SlowConsumer,
         Self::ConnectionClosed,
         Self::NotJson,
         Self::BadEnvelope,
+        Self::Oldest,
+        Self::Replaced,
+        Self::Expired,
+        Self::Stalled,
+        Self::MemoryBudget,
+    ];
+
+    /// Those that count frames which had been offered to a client. The others count events that never became frames.
+    pub const OF_FRAMES: [Self; 7] = [
+        Self::SlowConsumer,
+        Self::ConnectionClosed,
+        Self::Oldest,
+        Self::Replaced,
+        Self::Expired,
+        Self::Stalled,
+        Self::MemoryBudget,
     ];
 
     /// The label in statistics.
@@ -78,6 +104,46 @@ impl Drop {
             Self::ConnectionClosed => "connection_closed",
             Self::NotJson => "not_json",
             Self::BadEnvelope => "bad_envelope",
+            Self::Oldest => "oldest",
+            Self::Replaced => "replaced",
+            Self::Expired => "expired",
+            Self::Stalled => "stalled",
+            Self::MemoryBudget => "memory_budget",
+        }
+    }
+}
+
+/// Why a client that reads too slowly lost its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Slowness {
+    /// Its outbound queue was full.
+    QueueFull,
+    /// Its socket took nothing for `--write-timeout`.
+    NoProgress,
+    /// More than `--outbound-total-max` waited for all, and its queue was one of the largest.
+    OverBudget,
+}
+
+impl Slowness {
+    /// Every cause, in the order of its counters.
+    pub const ALL: [Self; 3] = [Self::QueueFull, Self::NoProgress, Self::OverBudget];
+
+    /// The label in statistics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::NoProgress => "no_progress",
+            Self::OverBudget => "over_budget",
+        }
+    }
+
+    /// The reason why it does not get what waited for it.
+    pub const fn drop(self) -> Drop {
+        match self {
+            Self::QueueFull => Drop::SlowConsumer,
+            Self::NoProgress => Drop::Stalled,
+            Self::OverBudget => Drop::MemoryBudget,
         }
     }
 }
@@ -95,8 +161,18 @@ pub struct NodeMetrics {
     pub topics: Counter,
     /// Messages taken from the mesh (a shard) or events read from the source (the broker).
     pub messages_in: Counter,
-    /// Frames handed to the kernel in full.
+    /// Frames that were for a client: events for each follower, and what protocols say. The ledger's left side: they are
+    /// out, queued or dropped.
+    pub frames_offered: Counter,
+    /// Frames handed to the kernel in full. Pings, pongs, closes and gap notices are not counted.
     pub frames_out: Counter,
+    /// Frames that waited for late clients when the books were balanced last.
+    pub frames_queued: Counter,
+    /// Bytes that wait for late clients; counted for each, though they share them.
+    pub bytes_queued: Counter,
+    /// Offered less out, queued and dropped, when the books were balanced last: 0, or something is wrong. In two's
+    /// complement.
+    pub ledger_difference: Counter,
     /// Bytes handed to the kernel.
     pub bytes_out: Counter,
     /// Calls to the kernel that sent something or tried to.
@@ -112,6 +188,7 @@ pub struct NodeMetrics {
     /// HTTP connections closed for want of a whole request in time.
     pub http_timeouts: Counter,
     dropped: [Counter; Drop::ALL.len()],
+    slow: [Counter; Slowness::ALL.len()],
     closed: [Counter; CloseCode::ALL.len()],
     encodes: [Named; ENCODINGS_MAX],
     turn_us: Mutex<Histogram<u64>>,
@@ -135,7 +212,11 @@ impl Default for NodeMetrics {
             ended: Counter::default(),
             topics: Counter::default(),
             messages_in: Counter::default(),
+            frames_offered: Counter::default(),
             frames_out: Counter::default(),
+            frames_queued: Counter::default(),
+            bytes_queued: Counter::default(),
+            ledger_difference: Counter::default(),
             bytes_out: Counter::default(),
             kernel_sends: Counter::default(),
             late: Counter::default(),
@@ -144,6 +225,7 @@ impl Default for NodeMetrics {
             http_requests: Counter::default(),
             http_timeouts: Counter::default(),
             dropped: Default::default(),
+            slow: Default::default(),
             closed: Default::default(),
             encodes: Default::default(),
             turn_us: Mutex::new(turn_histogram()),
@@ -160,6 +242,11 @@ impl NodeMetrics {
     /// The counter of a drop reason.
     pub fn dropped(&self, reason: Drop) -> &Counter {
         &self.dropped[reason as usize]
+    }
+
+    /// The counter of connections that ended for being slow.
+    pub fn slow(&self, slowness: Slowness) -> &Counter {
+        &self.slow[slowness as usize]
     }
 
     /// The counter of a close code.

@@ -2,7 +2,7 @@
 
 use super::sent;
 use fanout::engine::message::Message;
-use fanout::engine::protocol::{Protocol, Sealed};
+use fanout::engine::protocol::{Protocol, Sealed, SlowPolicy};
 use fanout::engine::topic::{Topic, TopicHasher};
 use fanout::http::Request;
 use fanout::metrics::Drop;
@@ -33,8 +33,14 @@ pub(crate) fn connect() -> Box<dyn Protocol> {
         broadcast_is_open: true,
         channels: vec!["*".to_owned()],
         event_bytes_max: EVENT_BYTES_MAX,
+        slow_policy: SlowPolicy::Close,
     };
-    let settings = ProtocolSettings { workflow_prefix: "workflow:events:".to_owned(), flux, echo_path: None };
+    let settings = ProtocolSettings {
+        workflow_prefix: "workflow:events:".to_owned(),
+        workflow_slow_policy: SlowPolicy::Close,
+        flux,
+        echo_path: None,
+    };
     let family = families(&settings, HASHER).into_iter().find(|family| family.name == "flux").expect("in the table");
     let head = head::parse(b"GET /flux/ws HTTP/1.1\r\nHost: a\r\n\r\n").expect("a sound head").expect("a whole one");
     let admission = (family.admit)(&Request::new(&head, ([127, 0, 0, 1], 1).into()));

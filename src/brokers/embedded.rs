@@ -18,11 +18,11 @@ mod tests;
 
 use super::seal::{self, Losses};
 use super::seldom::Seldom;
-use crate::engine::broker::Broker;
+use crate::brokers::Broker;
 use crate::engine::message::Message;
 use crate::engine::protocol::PublishError;
-use crate::engine::router::{Publications, Router};
 use crate::metrics::{BrokerStatus, Drop};
+use crate::router::{Publications, Router};
 use crate::wire::frame::SealedText;
 use acceptor::Acceptor;
 use bytes::Bytes;

@@ -14,12 +14,12 @@
 //! [`Router::confirm`] when the events of one arrive. Reconnects come from [`link`], buffers from [`receive_buffer`]
 //! and [`outbox`].
 //!
-//! [`Router::take_control`]: crate::engine::router::Router::take_control
-//! [`Router::route`]: crate::engine::router::Router::route
-//! [`Router::settle`]: crate::engine::router::Router::settle
-//! [`Router::answer`]: crate::engine::router::Router::answer
-//! [`Router::watch_interests`]: crate::engine::router::Router::watch_interests
-//! [`Router::confirm`]: crate::engine::router::Router::confirm
+//! [`Router::take_control`]: crate::router::Router::take_control
+//! [`Router::route`]: crate::router::Router::route
+//! [`Router::settle`]: crate::router::Router::settle
+//! [`Router::answer`]: crate::router::Router::answer
+//! [`Router::watch_interests`]: crate::router::Router::watch_interests
+//! [`Router::confirm`]: crate::router::Router::confirm
 //! [`BrokerStatus`]: crate::metrics::BrokerStatus
 
 pub mod duplex;
@@ -32,6 +32,19 @@ pub mod seal;
 pub mod seldom;
 #[cfg(test)]
 mod stage;
+
+use crate::router::{Publications, Router};
+use std::pin::Pin;
+use std::rc::Rc;
+
+/// A source of events and a sink for publications, on one node of the mesh: the seam to where events come from.
+pub trait Broker {
+    /// Takes events in through `router` and sends `publications` out, for as long as the process lives.
+    ///
+    /// It retries for ever: what is away comes back. It reads as fast as the shards take messages and never waits for
+    /// a client. Each reconnect is told to the router, because nobody knows what was missed.
+    fn run(self: Box<Self>, router: Rc<Router>, publications: Publications) -> Pin<Box<dyn Future<Output = ()>>>;
+}
 
 /// Every broker there is: its name in statistics and options, and what it is.
 pub const TABLE: [(&str, &str); 2] = [

@@ -9,10 +9,10 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 
+use crate::brokers::Broker;
 use crate::config::RedisAddress;
-use crate::engine::broker::Broker;
-use crate::engine::router::{Publications, Router};
 use crate::metrics::BrokerStatus;
+use crate::router::{Publications, Router};
 use crate::wire::resp::command;
 use bytes::BytesMut;
 use canary::Canary;

@@ -1,8 +1,8 @@
 //! The door every event passes: not too big, valid UTF-8, and then a frame.
 
 use super::seldom::Seldom;
-use crate::engine::router::Router;
 use crate::metrics::Drop;
+use crate::router::Router;
 use crate::wire::frame::{self, SealedRange, SealedText};
 use std::ops::Range;
 use std::rc::Rc;

@@ -1,15 +1,15 @@
 //! A stage for tests: a broker on an executor of its own, and this thread in the role of its only shard.
 
+use crate::brokers::Broker;
 use crate::ear::{self, Ear};
-use crate::engine::broker::Broker;
 use crate::engine::mesh::{Control, Delivery, Interest, MeshNode};
 use crate::engine::protocol::{Notice, PublishError};
 use crate::engine::publication::{Asker, Publication, Ticket};
-use crate::engine::router::Router;
 use crate::engine::topic::{Topic, TopicHasher, TopicKey};
 use crate::mesh;
 use crate::mesh::NodeId;
 use crate::metrics::{BrokerStatus, NodeMetrics};
+use crate::router::Router;
 use bytes::Bytes;
 use glommio::Placement;
 use std::collections::VecDeque;

@@ -25,7 +25,7 @@ pub struct MemoryBill {
     pub idle_bytes: u64,
     /// All connections idle, kernel memory.
     pub kernel_bytes: u64,
-    /// Above that: every client stops reading while events that no other client shares wait for it.
+    /// Above that: every client stops reading while events that no other client shares wait for it, or as many as may.
     pub outbound_bytes: u64,
     /// Above that: every client sends the longest message and holds back its last byte.
     pub inbound_bytes: u64,
@@ -41,7 +41,9 @@ impl MemoryBill {
             fixed_bytes: threads * SHARD_BYTES,
             idle_bytes: connections.saturating_mul(IDLE_CONNECTION_BYTES),
             kernel_bytes: connections.saturating_mul(IDLE_SOCKET_BYTES),
-            outbound_bytes: connections.saturating_mul(config.limits.outbound_bytes_max as u64),
+            outbound_bytes: connections
+                .saturating_mul(config.limits.outbound_bytes_max as u64)
+                .min(config.limits.outbound_total_bytes_max as u64),
             inbound_bytes: connections.saturating_mul(config.limits.client_message_bytes_max as u64),
         }
     }

@@ -57,6 +57,8 @@ pub enum Kind {
     Patterns,
     /// Cores.
     Cores,
+    /// What becomes of events that are not read in time.
+    SlowPolicy,
     /// One core, or a rule.
     Core,
     /// Origins of web pages.
@@ -91,6 +93,7 @@ impl Kind {
             Self::SigningSecret => "SECRET",
             Self::File => "FILE",
             Self::Prefix => "TEXT",
+            Self::SlowPolicy => "POLICY",
             Self::Core => "CORE",
             Self::Cores | Self::Origins | Self::Patterns => "LIST",
             Self::Path => "PATH",
@@ -132,6 +135,9 @@ impl fmt::Display for Kind {
             Self::Prefix => f.write_str("1 to 255 bytes without control characters and without * ? [ ] \\"),
             Self::Patterns => f.write_str("a comma list of patterns with * ? [abc] and \\x as Redis understands them"),
             Self::Cores => f.write_str("core numbers such as 0,2-3, each once"),
+            Self::SlowPolicy => {
+                f.write_str("close, drop-oldest or latest, for all or by protocol such as workflow=close,flux=latest")
+            }
             Self::Core => f.write_str("auto, none or a core number"),
             Self::Origins => f.write_str("* or a comma list of scheme://host[:port]"),
             Self::Path => f.write_str("a path such as /echo that is not one of the server's own"),

@@ -10,6 +10,7 @@ use super::log::{Log, LogFormat, is_filter};
 use super::origins::Origins;
 use super::redis::{RedisAddress, is_host};
 use super::secret::Secret;
+use super::slow::SlowPolicies;
 use super::span::Span;
 use super::table::Key;
 use super::{BrokerChoice, Config, Flux, Heartbeat, Limits, RedisSubscribe};
@@ -19,6 +20,9 @@ use std::time::Duration;
 
 /// The port of the flux family's own deployments.
 const FLUX_PORT: u16 = 3004;
+
+/// What may wait for all clients where nobody can say how much memory there is.
+const OUTBOUND_TOTAL_UNKNOWN: u64 = 1 << 30;
 
 /// Longest path; request heads stop at 16 KiB anyway.
 const PATH_BYTES_MAX: usize = 255;
@@ -209,8 +213,21 @@ fn limits(arguments: &Arguments, host: &Host, seating: &Seating) -> Result<Limit
         client_messages_per_second: number(arguments, Key::ClientMessagesPerSecond)?,
         client_message_bytes_max: size(arguments, Key::MaxClientFrame)?,
         outbound_bytes_max: size(arguments, Key::OutboundMax)?,
+        outbound_total_bytes_max: outbound_total(arguments, host)?,
+        slow_policies: arguments.required(Key::SlowPolicy, |text| SlowPolicies::parse(text).ok_or(Unfit::Shape))?,
+        write_timeout: span(arguments, Key::WriteTimeout)?,
+        event_lifetime: Some(span(arguments, Key::EventTtl)?).filter(|lifetime| !lifetime.is_zero()),
         event_bytes_max: size(arguments, Key::MaxEvent)?,
     })
+}
+
+/// A quarter of the memory there is, unless it is said.
+fn outbound_total(arguments: &Arguments, host: &Host) -> Result<usize, Refusal> {
+    let derived = host.memory_bytes.map_or(OUTBOUND_TOTAL_UNKNOWN, |bytes| bytes / 4);
+    let said = arguments.optional(Key::OutboundTotalMax, |text| {
+        in_range(text, Key::OutboundTotalMax.setting().kind).ok_or(Unfit::Shape)
+    })?;
+    Ok(usize::try_from(said.unwrap_or(derived)).unwrap_or(usize::MAX))
 }
 
 fn address(text: &str) -> Result<SocketAddr, Unfit> {

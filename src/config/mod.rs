@@ -21,6 +21,7 @@ pub mod origins;
 mod printout;
 pub mod redis;
 pub mod secret;
+mod slow;
 pub mod span;
 mod table;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use log::{Log, LogFormat};
 pub use origins::{InvalidOrigins, Origins};
 pub use redis::{InvalidRedisUrl, RedisAddress};
 pub use secret::Secret;
+pub use slow::{SlowPolicies, SlowPolicy};
 pub use table::{Group, Key, Preset, SETTINGS, Setting, markdown_table};
 
 use args::{Arguments, Task};
@@ -167,6 +169,14 @@ pub struct Limits {
     pub client_message_bytes_max: usize,
     /// Bytes that may wait for one client.
     pub outbound_bytes_max: usize,
+    /// Bytes that may wait for all late clients together.
+    pub outbound_total_bytes_max: usize,
+    /// What becomes of events for clients that read too slowly.
+    pub slow_policies: SlowPolicies,
+    /// How long a socket may take nothing of what waits for it.
+    pub write_timeout: Duration,
+    /// How old an event may grow in a queue; `None` is as old as it likes.
+    pub event_lifetime: Option<Duration>,
     /// Longest event, bytes of payload.
     pub event_bytes_max: usize,
 }

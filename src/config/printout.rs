@@ -1,6 +1,5 @@
 //! The effective configuration, as `--print-config` shows it.
 
-use super::Config;
 use super::args::{Arguments, Source};
 use super::bytes::ByteSize;
 use super::cores::Ranges;
@@ -10,6 +9,7 @@ use super::meaning::asks_for_redis;
 use super::secret::{HIDDEN, Secret};
 use super::span::Span;
 use super::table::{Group, Key, Preset, SETTINGS, Setting};
+use super::{Config, Limits};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -66,8 +66,6 @@ fn origin(setting: &Setting, arguments: &Arguments) -> String {
 fn value(key: Key, arguments: &Arguments, config: &Config) -> String {
     let Config { redis, limits, heartbeat, log, .. } = config;
     let hidden = |secret: &Option<Secret>| if secret.is_some() { HIDDEN } else { "none" }.to_owned();
-    let bytes = |size: usize| ByteSize(size as u64).to_string();
-    let span = |duration: Duration| Span(duration).to_string();
     match key {
         Key::Profile => arguments.required(Key::Profile, |text| Ok(text.to_owned())).unwrap_or_default(),
         Key::Listen => config.listen.to_string(),
@@ -102,12 +100,6 @@ fn value(key: Key, arguments: &Arguments, config: &Config) -> String {
         Key::BrokerCore => config.broker_core.map_or("none".to_owned(), |core| core.to_string()),
         Key::SpreadAbove => config.spread_above.to_string(),
         Key::SpinBeforePark => span(config.spin_before_park),
-        Key::ClientMessagesPerSecond => limits.client_messages_per_second.to_string(),
-        Key::MaxClientFrame => bytes(limits.client_message_bytes_max),
-        Key::OutboundMax => bytes(limits.outbound_bytes_max),
-        Key::MaxEvent => bytes(limits.event_bytes_max),
-        Key::MaxConnections => limits.connections_max.to_string(),
-        Key::MaxChannels => limits.topics_per_connection_max.to_string(),
         Key::PingInterval => span(heartbeat.ping_interval.unwrap_or(Duration::ZERO)),
         Key::PongTimeout => span(heartbeat.pong_timeout),
         Key::DrainWindow => span(config.drain_window),
@@ -120,5 +112,30 @@ fn value(key: Key, arguments: &Arguments, config: &Config) -> String {
         Key::LogFormat => if log.format == LogFormat::Json { "json" } else { "text" }.to_owned(),
         Key::EchoPath => config.echo_path.clone().unwrap_or_else(|| "off".to_owned()),
         Key::PrintConfig => String::new(),
+        _ => limit(key, limits),
+    }
+}
+
+fn bytes(size: usize) -> String {
+    ByteSize(size as u64).to_string()
+}
+
+fn span(duration: Duration) -> String {
+    Span(duration).to_string()
+}
+
+fn limit(key: Key, limits: &Limits) -> String {
+    match key {
+        Key::ClientMessagesPerSecond => limits.client_messages_per_second.to_string(),
+        Key::MaxClientFrame => bytes(limits.client_message_bytes_max),
+        Key::OutboundMax => bytes(limits.outbound_bytes_max),
+        Key::OutboundTotalMax => bytes(limits.outbound_total_bytes_max),
+        Key::SlowPolicy => limits.slow_policies.to_string(),
+        Key::MaxEvent => bytes(limits.event_bytes_max),
+        Key::MaxConnections => limits.connections_max.to_string(),
+        Key::MaxChannels => limits.topics_per_connection_max.to_string(),
+        Key::WriteTimeout => span(limits.write_timeout),
+        Key::EventTtl => span(limits.event_lifetime.unwrap_or(Duration::ZERO)),
+        _ => unreachable!("only limits are asked for"),
     }
 }

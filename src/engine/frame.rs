@@ -1,5 +1,7 @@
 //! Sealed bytes exactly as the kernel gets them, shared by all clients of one shard.
 
+use super::topic::TopicKey;
+use crate::ear::Tick;
 use bytes::Bytes;
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -12,46 +14,65 @@ const CHUNK_SHARE_BYTES_MIN: usize = 16 * 1024;
 ///
 /// ```text
 /// Frame ──► Sealed ──► receive chunk (64 KiB, shared with other frames and other shards)
-///              └─ detached() ──► Sealed with memory of its own, shared by all late clients
+///              ├─ detached() ──► Sealed with memory of its own, shared by all late clients
+///              └─ newest() ────► the same of a bundle's last frame
 /// ```
 #[derive(Clone, Debug)]
 pub struct Frame(Rc<Sealed>);
+
+/// What is in a frame, as far as queues care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Events of a topic that came at this tick. Who reads too slowly may have to do without them.
+    Events(TopicKey, Tick),
+    /// What a protocol says to one client.
+    Words,
+    /// Says that so many frames are missing here. Not counted itself, nor is the next.
+    Gap(u32),
+    /// The connection's own: pings, pongs, closes, the answer to the upgrade.
+    Control,
+}
 
 #[derive(Debug)]
 struct Sealed {
     bytes: Bytes,
     /// How many WebSocket frames the bytes are.
     count: u32,
+    content: Content,
     owner: Owner,
 }
 
-/// Whose memory the bytes are.
+/// Whose memory the bytes are, and the copy that late clients get, once somebody needed it.
 #[derive(Debug)]
 enum Owner {
-    /// A receive chunk's; here is the copy, once somebody needed it.
+    /// A receive chunk's.
     Chunk(OnceCell<Frame>),
+    /// A bundle's, whose last frame begins here.
+    Bundle(usize, OnceCell<Frame>),
     /// Nobody else's.
     Frame,
 }
 
 impl Frame {
     /// Wraps sealed bytes: the one allocation a message costs per encoding and shard.
-    pub fn new(sealed: Bytes) -> Self {
+    pub fn new(sealed: Bytes, content: Content) -> Self {
         debug_assert!(!sealed.is_empty(), "a frame has at least a header");
-        Self(Rc::new(Sealed { bytes: sealed, count: 1, owner: Owner::Chunk(OnceCell::new()) }))
+        let count = u32::from(matches!(content, Content::Events(..) | Content::Words));
+        Self(Rc::new(Sealed { bytes: sealed, count, content, owner: Owner::Chunk(OnceCell::new()) }))
     }
 
     /// Several frames end to end: one copy, whoever gets them. A single one is not copied.
-    pub fn bundle(sealed: &[Bytes]) -> Self {
+    pub fn bundle(sealed: &[Bytes], content: Content) -> Self {
         if let [single] = sealed {
-            return Self::new(single.clone());
+            return Self::new(single.clone(), content);
         }
         let mut bytes = Vec::with_capacity(sealed.iter().map(Bytes::len).sum());
         for frame in sealed {
             bytes.extend_from_slice(frame);
         }
+        let last = bytes.len() - sealed.last().map_or(0, Bytes::len);
         let count = u32::try_from(sealed.len()).expect("a turn takes fewer than 2^32 messages");
-        Self(Rc::new(Sealed { bytes: bytes.into(), count, owner: Owner::Frame }))
+        Self(Rc::new(Sealed { bytes: bytes.into(), count, content, owner: Owner::Bundle(last, OnceCell::new()) }))
     }
 
     /// The bytes, headers included.
@@ -59,9 +80,14 @@ impl Frame {
         &self.0.bytes
     }
 
-    /// How many WebSocket frames it is.
+    /// How many WebSocket frames it is; 0 for gap notices and the connection's own.
     pub fn count(&self) -> u64 {
         self.0.count.into()
+    }
+
+    /// What is in it.
+    pub fn content(&self) -> Content {
+        self.0.content
     }
 
     /// The same for a client that is late: a short frame in memory of its own, copied once for everybody.
@@ -71,15 +97,25 @@ impl Frame {
     pub fn detached(&self) -> Self {
         match &self.0.owner {
             Owner::Chunk(copy) if self.0.bytes.len() < CHUNK_SHARE_BYTES_MIN => {
-                copy.get_or_init(|| self.copied()).clone()
+                copy.get_or_init(|| self.copied(&self.0.bytes)).clone()
             }
-            Owner::Chunk(_) | Owner::Frame => self.clone(),
+            Owner::Chunk(_) | Owner::Bundle(..) | Owner::Frame => self.clone(),
         }
     }
 
-    fn copied(&self) -> Self {
-        let bytes = Bytes::copy_from_slice(&self.0.bytes);
-        Self(Rc::new(Sealed { bytes, count: self.0.count, owner: Owner::Frame }))
+    /// Of several frames the last, in memory of its own.
+    #[must_use]
+    pub fn newest(&self) -> Self {
+        match &self.0.owner {
+            Owner::Bundle(last, copy) => copy.get_or_init(|| self.copied(&self.0.bytes[*last..])).clone(),
+            Owner::Chunk(_) | Owner::Frame => self.detached(),
+        }
+    }
+
+    fn copied(&self, frame: &[u8]) -> Self {
+        let (bytes, content) = (Bytes::copy_from_slice(frame), self.0.content);
+        let count = self.0.count.min(1);
+        Self(Rc::new(Sealed { bytes, count, content, owner: Owner::Frame }))
     }
 }
 
@@ -90,7 +126,7 @@ mod tests {
     #[test]
     fn late_clients_share_one_copy_and_let_go_of_the_chunk() {
         let chunk = Bytes::from(vec![7; 64 * 1024]);
-        let frame = Frame::new(chunk.slice(..100));
+        let frame = Frame::new(chunk.slice(..100), Content::Words);
         let (one, other) = (frame.detached(), frame.detached().detached());
         drop(frame);
         assert!(chunk.is_unique(), "nobody holds the chunk any more");
@@ -101,8 +137,11 @@ mod tests {
     #[test]
     fn a_bundle_is_its_frames_end_to_end_and_one_alone_is_not_copied() {
         let frames = [Bytes::from(vec![1; 3]), Bytes::from(vec![2; 2])];
-        let bundle = Frame::bundle(&frames);
+        let bundle = Frame::bundle(&frames, Content::Words);
         assert_eq!((bundle.bytes(), bundle.count()), (&[1, 1, 1, 2, 2][..], 2));
-        assert_eq!(Frame::bundle(&frames[..1]).bytes().as_ptr(), frames[0].as_ptr(), "the same memory");
+        let newest = bundle.newest();
+        assert_eq!((newest.bytes(), newest.count()), (&[2, 2][..], 1));
+        assert!(std::ptr::eq(newest.bytes(), bundle.newest().newest().bytes()), "one copy");
+        assert_eq!(Frame::bundle(&frames[..1], Content::Words).bytes().as_ptr(), frames[0].as_ptr(), "the same memory");
     }
 }

@@ -1,6 +1,6 @@
 //! The core: topics, messages, frames, connections. It knows no JSON, no broker and no protocol by name.
 
-pub mod broker;
+pub mod backlog;
 pub mod connection;
 pub mod frame;
 pub mod mesh;
@@ -9,7 +9,6 @@ pub mod outbound;
 pub mod placement;
 pub mod protocol;
 pub mod publication;
-pub mod router;
 pub mod shard;
 pub mod subscriptions;
 pub mod topic;

@@ -7,11 +7,14 @@
 //! [`Outbound::prepare`] says what goes into it, [`Outbound::bytes`] are those bytes, [`Outbound::sent`] is what became
 //! of it.
 
-use super::frame::Frame;
+use super::frame::{Content, Frame};
+use super::topic::TopicKey;
+use crate::ear::Tick;
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::ops::Range;
+use std::time::Duration;
 
 /// Bytes of several frames that are copied together for one kernel call; a larger frame goes alone. A call of this size
 /// costs ten times what its copy costs, so there is nothing to win beyond.
@@ -29,8 +32,8 @@ pub enum Offer {
     First,
     /// It waits behind others; somebody has noted the connection, or its socket will say when it is writable.
     Queued,
-    /// The queue is full; the frame was not taken.
-    Full,
+    /// The queue is full or its socket takes no bytes: the frame was not taken. What becomes of it is the ladder's to say.
+    Crowded,
 }
 
 /// What goes into the next kernel call.
@@ -77,10 +80,12 @@ pub struct Outbound {
     /// The first in the queue is not a frame: it is the answer to the upgrade request.
     has_preface: bool,
     /// A frame was refused: whatever follows it is refused too, however short, so that nobody sees a hole.
-    has_overflowed: bool,
+    pub has_overflowed: bool,
     /// The client has published something of the bundle that is being offered and does not get that as a whole. Stands
     /// here, where there is room: in the connection it would take 8 bytes of each.
     pub is_publisher: bool,
+    /// Frames that the client does not get and has not been told of.
+    missed: u32,
 }
 
 #[derive(Debug)]
@@ -110,25 +115,25 @@ impl Default for Outbound {
             has_preface: false,
             has_overflowed: false,
             is_publisher: false,
+            missed: 0,
         }
     }
 }
 
 impl Outbound {
-    /// Takes a frame unless `bytes_max` would be exceeded by it. An empty queue takes any one frame, however large.
+    /// Takes a frame for a connection that keeps up, unless `bytes_max` would be exceeded by it.
     pub fn offer(&mut self, frame: &Frame, bytes_max: usize, workbench: &mut Workbench) -> Offer {
-        let frame_bytes = frame.bytes().len();
+        if self.is_late() || self.has_overflowed || !self.has_room(frame, bytes_max) {
+            return Offer::Crowded;
+        }
+        self.send_last(frame.clone(), workbench)
+    }
+
+    /// Whether `bytes_max` allows one more frame. An empty queue takes any, however large.
+    pub fn has_room(&self, frame: &Frame, bytes_max: usize) -> bool {
         // The answer to the upgrade request is not what a client could have read already.
         let waits = self.unsent_bytes > 0 && !(self.has_preface && self.queue.len() == 1);
-        let is_over = waits && self.unsent_bytes + frame_bytes > bytes_max;
-        if is_over || self.has_overflowed {
-            self.has_overflowed = true;
-            return Offer::Full;
-        }
-        self.unsent_bytes += frame_bytes;
-        let frame = if self.is_late() { frame.detached() } else { frame.clone() };
-        self.queue.push(frame, workbench);
-        self.touch()
+        !waits || self.unsent_bytes + frame.bytes().len() <= bytes_max
     }
 
     /// Sends a pong with this turn. For a late client it passes everything that waits, and only the latest one is kept:
@@ -164,11 +169,87 @@ impl Outbound {
         self.touch()
     }
 
+    /// Drops the oldest events until `bytes_max` allows this frame; returns how many.
+    pub fn make_room(&mut self, frame: &Frame, bytes_max: usize, workbench: &mut Workbench) -> u64 {
+        self.drop_events(|outbound| !outbound.has_room(frame, bytes_max), |_| true, workbench)
+    }
+
+    /// Drops the events of a topic, or of all; returns how many.
+    pub fn drop_topic(&mut self, topic: Option<TopicKey>, workbench: &mut Workbench) -> u64 {
+        self.drop_events(|_| true, |its| topic.is_none_or(|topic| topic == its), workbench)
+    }
+
+    /// Drops the events that are older than `lifetime`; returns how many.
+    pub fn drop_expired(&mut self, now: Tick, lifetime: Duration, workbench: &mut Workbench) -> u64 {
+        let is_old = |outbound: &Self| outbound.events().next().is_some_and(|(_, _, came)| now > came.after(lifetime));
+        self.drop_events(is_old, |_| true, workbench)
+    }
+
+    /// Drops the first event whose topic `is_it`, and the next, while `goes_on`.
+    fn drop_events(
+        &mut self,
+        goes_on: impl Fn(&Self) -> bool,
+        is_it: impl Fn(TopicKey) -> bool,
+        workbench: &mut Workbench,
+    ) -> u64 {
+        let mut dropped = 0;
+        let next = |outbound: &Self| outbound.events().find(|(_, topic, _)| is_it(*topic)).map(|(index, ..)| index);
+        while goes_on(self)
+            && let Some(index) = next(self)
+        {
+            let frame = self.queue.remove(index, workbench);
+            self.unsent_bytes -= frame.bytes().len();
+            dropped += frame.count();
+        }
+        self.miss(dropped);
+        dropped
+    }
+
+    /// The events of which nothing is out yet: their places, topics and times of arrival.
+    fn events(&self) -> impl Iterator<Item = (usize, TopicKey, Tick)> {
+        let frames = self.queue.iter().enumerate().skip(self.first_unsent());
+        frames.filter_map(|(index, frame)| match frame.content() {
+            Content::Events(topic, came) => Some((index, topic, came)),
+            _ => None,
+        })
+    }
+
+    /// The client does not get so many frames.
+    pub fn miss(&mut self, frames: u64) {
+        self.missed = self.missed.saturating_add(u32::try_from(frames).unwrap_or(u32::MAX));
+    }
+
+    /// Whether anything stands between this queue and its client: bytes that were refused, or a hole.
+    pub fn is_troubled(&self) -> bool {
+        self.is_late() || self.missed > 0
+    }
+
+    /// How many frames the client misses and has not been told of; from now on it has been.
+    pub fn take_missed(&mut self, workbench: &mut Workbench) -> u32 {
+        let first = self.first_unsent();
+        let next = self.queue.iter().nth(first).map(Frame::content);
+        if let Some(Content::Gap(untold)) = next {
+            self.unsent_bytes -= self.queue.remove(first, workbench).bytes().len();
+            self.miss(untold.into());
+        }
+        mem::take(&mut self.missed)
+    }
+
+    /// Puts a notice where the hole is: in front of everything of which nothing is out yet.
+    pub fn send_first(&mut self, notice: Frame, workbench: &mut Workbench) {
+        self.unsent_bytes += notice.bytes().len();
+        self.queue.insert(self.first_unsent(), notice, workbench);
+    }
+
+    /// The place of the first frame that may still be dropped or preceded.
+    fn first_unsent(&self) -> usize {
+        usize::from(self.sent_of_first > 0 || self.has_preface).min(self.queue.len())
+    }
+
     /// Drops every frame of which nothing is out yet and returns how many those were. The answer to the upgrade request
     /// stays: without it nothing that follows could be read.
     pub fn discard(&mut self, workbench: &mut Workbench) -> u64 {
-        let first_stays = self.sent_of_first > 0 || self.has_preface;
-        let first = first_stays.then(|| self.queue.pop(workbench)).flatten();
+        let first = (self.first_unsent() > 0).then(|| self.queue.pop(workbench)).flatten();
         let mut discarded = 0;
         while let Some(frame) = self.queue.pop(workbench) {
             discarded += frame.count();
@@ -246,6 +327,11 @@ impl Outbound {
         self.unsent_bytes
     }
 
+    /// Frames the kernel has not taken in full.
+    pub fn unsent_frames(&self) -> u64 {
+        self.queue.iter().map(Frame::count).sum()
+    }
+
     fn touch(&mut self) -> Offer {
         if self.awaiting == Awaiting::Nothing {
             self.awaiting = Awaiting::TurnEnd;
@@ -257,8 +343,7 @@ impl Outbound {
     fn admit_urgent(&mut self, workbench: &mut Workbench) {
         if let Some(control) = self.urgent.take() {
             self.unsent_bytes += control.bytes().len();
-            let behind_partly_out = usize::from(self.sent_of_first > 0);
-            self.queue.insert(behind_partly_out, control, workbench);
+            self.queue.insert(self.first_unsent(), control, workbench);
         }
     }
 
@@ -272,7 +357,8 @@ impl Outbound {
             && out >= first.bytes().len()
         {
             out -= first.bytes().len();
-            frames += if mem::take(&mut self.has_preface) { 0 } else { first.count() };
+            frames += first.count();
+            self.has_preface = false;
             self.queue.pop(workbench);
         }
         self.sent_of_first = out;
@@ -317,6 +403,14 @@ impl Queue {
         frames
     }
 
+    fn remove(&mut self, index: usize, workbench: &mut Workbench) -> Frame {
+        match self {
+            Self::Many(frames) if frames.len() > 1 => frames.remove(index),
+            _ => self.pop(workbench),
+        }
+        .expect("only a frame that is there is removed")
+    }
+
     fn pop(&mut self, workbench: &mut Workbench) -> Option<Frame> {
         match self {
             Self::Empty => None,
@@ -349,6 +443,15 @@ impl Queue {
             Self::One(frame) => Some(frame),
             Self::Many(frames) => frames.front(),
         }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Frame> {
+        let (one, many) = match self {
+            Self::Empty => (None, None),
+            Self::One(frame) => (Some(frame), None),
+            Self::Many(frames) => (None, Some(frames)),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
     }
 
     fn iter_mut(&mut self) -> impl Iterator<Item = &mut Frame> {
@@ -396,144 +499,4 @@ impl Workbench {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use bytes::Bytes;
-
-    /// Takes so many bytes per call, or refuses at 0; records everything.
-    struct Trickle {
-        room: VecDeque<usize>,
-        taken: Vec<u8>,
-    }
-
-    impl Trickle {
-        fn new(room: impl Into<VecDeque<usize>>) -> Self {
-            Self { room: room.into(), taken: Vec::new() }
-        }
-
-        fn take(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let room = self.room.pop_front().unwrap_or(usize::MAX).min(bytes.len());
-            if room == 0 {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            self.taken.extend_from_slice(&bytes[..room]);
-            Ok(room)
-        }
-
-        /// The end of a turn, and what it sent: frames, bytes, calls.
-        fn flush(&mut self, outbound: &mut Outbound, workbench: &mut Workbench) -> (u64, u64, usize) {
-            let mut total = (0, 0, 0);
-            outbound.retry();
-            while outbound.wants_more() {
-                let Some(portion) = outbound.prepare(workbench) else { break };
-                let bytes = outbound.bytes(&portion, workbench);
-                let (offered, taken) = (bytes.len(), self.take(bytes));
-                workbench.clear();
-                let sent = outbound.sent(offered, taken, workbench).expect("no failure");
-                total = (total.0 + sent.frames, total.1 + sent.bytes, total.2 + 1);
-            }
-            total
-        }
-    }
-
-    fn frame(bytes: &[u8]) -> Frame {
-        Frame::new(Bytes::copy_from_slice(bytes))
-    }
-
-    #[test]
-    fn every_byte_goes_out_in_order_however_the_socket_takes_them() {
-        let mut random = fastrand::Rng::with_seed(11);
-        for round in 0..500 {
-            let mut workbench = Workbench::default();
-            let mut outbound = Outbound::default();
-            let mut socket = Trickle::new([]);
-            let mut expected = Vec::new();
-            let mut frames = 0;
-            for number in 0..random.u64(1..200) {
-                let bytes = vec![u8::try_from(number).expect("below 200"); random.usize(1..2_000)];
-                expected.extend_from_slice(&bytes);
-                assert_ne!(outbound.offer(&frame(&bytes), usize::MAX, &mut workbench), Offer::Full);
-                if random.u8(..4) == 0 {
-                    socket.room.extend((0..random.usize(..3)).map(|_| random.usize(..3_000)));
-                    frames += socket.flush(&mut outbound, &mut workbench).0;
-                    socket.room.clear();
-                }
-            }
-            frames += socket.flush(&mut outbound, &mut workbench).0;
-            assert_eq!(socket.taken, expected, "round {round}");
-            assert_eq!((outbound.unsent_bytes(), outbound.is_late()), (0, false));
-            assert!(frames > 0);
-        }
-    }
-
-    #[test]
-    fn a_full_queue_refuses_before_it_grows_but_an_empty_one_takes_any_frame() {
-        let mut workbench = Workbench::default();
-        let mut outbound = Outbound::default();
-        assert_eq!(outbound.offer(&frame(&[0; 100]), 10, &mut workbench), Offer::First);
-        assert_eq!(outbound.offer(&frame(&[0; 1]), 10, &mut workbench), Offer::Full);
-        assert_eq!(outbound.unsent_bytes(), 100);
-        let mut outbound = Outbound::default();
-        for expected in [Offer::First, Offer::Queued, Offer::Full] {
-            assert_eq!(outbound.offer(&frame(&[0; 4]), 10, &mut workbench), expected);
-        }
-        assert_eq!(outbound.offer(&frame(&[0; 1]), 10, &mut workbench), Offer::Full, "no hole behind what was refused");
-    }
-
-    #[test]
-    fn a_pong_passes_what_waits_but_never_cuts_a_frame_in_two() {
-        let mut workbench = Workbench::default();
-        let mut outbound = Outbound::default();
-        outbound.offer(&frame(b"first"), usize::MAX, &mut workbench);
-        outbound.offer(&frame(b"second"), usize::MAX, &mut workbench);
-        let mut socket = Trickle::new([2]);
-        socket.flush(&mut outbound, &mut workbench);
-        assert!(outbound.is_late());
-        outbound.send_ping(frame(b"<old>"), &mut workbench);
-        outbound.send_pong(frame(b"<pong>"), &mut workbench);
-        socket.flush(&mut outbound, &mut workbench);
-        assert_eq!(socket.taken, b"first<pong>second");
-    }
-
-    #[test]
-    fn discarding_keeps_the_frame_that_is_partly_out() {
-        let mut workbench = Workbench::default();
-        let mut outbound = Outbound::default();
-        for bytes in [b"one", b"two", b"six"] {
-            outbound.offer(&frame(bytes), usize::MAX, &mut workbench);
-        }
-        let mut socket = Trickle::new([1]);
-        socket.flush(&mut outbound, &mut workbench);
-        assert_eq!(outbound.discard(&mut workbench), 2);
-        outbound.send_last(frame(b"<close>"), &mut workbench);
-        socket.flush(&mut outbound, &mut workbench);
-        assert_eq!(socket.taken, b"one<close>");
-    }
-
-    #[test]
-    fn the_answer_to_the_upgrade_is_never_dropped_and_never_fills_the_queue() {
-        let mut workbench = Workbench::default();
-        let mut outbound = Outbound::default();
-        outbound.send_preface(frame(b"HTTP/1.1 101\r\n\r\n"), &mut workbench);
-        assert_eq!(outbound.offer(&frame(b"larger than the limit"), 10, &mut workbench), Offer::Queued);
-        assert_eq!(outbound.discard(&mut workbench), 1);
-        outbound.send_last(frame(b"<close>"), &mut workbench);
-        let mut socket = Trickle::new([]);
-        let flushed = socket.flush(&mut outbound, &mut workbench);
-        assert_eq!((socket.taken.as_slice(), flushed.0), (b"HTTP/1.1 101\r\n\r\n<close>".as_slice(), 1));
-    }
-
-    #[test]
-    fn one_turn_costs_one_kernel_call() {
-        let mut workbench = Workbench::default();
-        for frames in [1, 2, 40, JOINED_BYTES_MAX / 300] {
-            let mut outbound = Outbound::default();
-            for _ in 0..frames {
-                outbound.offer(&frame(&[7; 300]), usize::MAX, &mut workbench);
-            }
-            let mut socket = Trickle::new([]);
-            let flushed = socket.flush(&mut outbound, &mut workbench);
-            assert_eq!(flushed, (frames as u64, 300 * frames as u64, 1));
-        }
-    }
-}
+mod tests;

@@ -20,6 +20,11 @@ pub trait Protocol: Send {
         Pace::Limited
     }
 
+    /// What becomes of events that this client does not read in time.
+    fn slow_policy(&self) -> SlowPolicy {
+        SlowPolicy::Close
+    }
+
     /// Who this client is as a publisher; `None` where its family knows no senders.
     fn origin(&self) -> Option<Origin> {
         None
@@ -57,6 +62,17 @@ pub enum Pace {
     Warned,
     /// As fast as the socket: for debugging protocols only.
     Free,
+}
+
+/// What becomes of events for a client that reads too slowly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlowPolicy {
+    /// They wait; once the queue is full the client is closed with 4001.
+    Close,
+    /// They wait; once the queue is full the oldest give way.
+    DropOldest,
+    /// Of each topic only the newest waits.
+    Latest,
 }
 
 /// Where a connection sits: what a protocol may know of it.
@@ -118,6 +134,8 @@ pub enum Answer {
 pub enum Notice {
     /// Events may have been lost: the connection to the broker was interrupted. How many is unknown.
     SourceReconnected,
+    /// So many frames were dropped because this client reads too slowly.
+    Missed(u32),
     /// The server drains; this connection will be closed within so many milliseconds.
     Draining {
         /// How long the client should wait before it connects again.

@@ -14,6 +14,7 @@
 mod arrival;
 mod ending;
 mod hearing;
+mod ladder;
 mod marks;
 mod waiting;
 mod writing;
@@ -46,6 +47,12 @@ const LOSS_MENTIONED_EVERY: Duration = Duration::from_secs(60);
 pub struct Limits {
     /// Bytes that may wait for one client.
     pub outbound_bytes_max: usize,
+    /// Bytes that may wait for all late clients of this shard; counted for each, though they share them.
+    pub outbound_total_bytes_max: usize,
+    /// How long a socket may take nothing of what waits for it.
+    pub write_timeout: Duration,
+    /// How old an event may grow in a queue; `None` is as old as it likes.
+    pub event_lifetime: Option<Duration>,
     /// Longest message of a client, in bytes, whole or in fragments.
     pub client_message_bytes_max: usize,
     /// Topics one connection may follow.
@@ -98,7 +105,7 @@ impl<S: Socket> Shard<S> {
             waiting: SlotMap::with_key(),
             publishers: HashMap::new(),
             marks: Marks::default(),
-            turn: Turn { outbound_bytes_max: limits.outbound_bytes_max, ..Turn::default() },
+            turn: Turn::new(&limits, Arc::clone(&metrics)),
             timers: Wheel::new(now),
             expired: Vec::new(),
             now,
@@ -185,10 +192,13 @@ impl<S: Socket> Shard<S> {
             self.fell_due(id);
         }
         self.expired = expired;
+        self.give_up_stalled();
     }
 
     fn send_last(&mut self, id: ConnectionId, last: Frame) {
-        let offer = self.connections[id].outbound.send_last(last, &mut self.turn.workbench);
+        let outbound = &mut self.connections[id].outbound;
+        let offer = outbound.send_last(last, &mut self.turn.workbench);
+        self.turn.backlog.waits(id, outbound.unsent_bytes());
         self.turn.note(id, offer);
     }
 }

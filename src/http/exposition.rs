@@ -2,7 +2,7 @@
 
 use super::response::Response;
 use super::site::Site;
-use crate::metrics::{Drop, Expectation, NodeMetrics, Registry};
+use crate::metrics::{Drop, Expectation, NodeMetrics, Registry, Slowness};
 use crate::wire::close::CloseCode;
 use hdrhistogram::Histogram;
 use prometheus_client::collector::Collector;
@@ -36,11 +36,24 @@ const fn gauge(name: &'static str, help: &'static str, value: fn(&NodeMetrics) -
 }
 
 /// A counter's name gets `_total` behind it in the text, a unit in front of that.
-static PER_SHARD: [Series; 11] = [
+static PER_SHARD: [Series; 14] = [
     gauge("fanout_connections", "WebSocket connections open now", |node| node.connections.get()),
     gauge("fanout_topics", "Topics followed now", |node| node.topics.get()),
     gauge("fanout_late_connections", "Connections whose socket refuses bytes now", |node| node.late.get()),
+    gauge("fanout_frames_queued", "Frames that wait for late clients, counted once a second", |node| {
+        node.frames_queued.get()
+    }),
+    Series {
+        name: "fanout_queued",
+        help: "Bytes that wait for late clients; what they share is counted for each",
+        unit: Some(Unit::Bytes),
+        kind: MetricType::Gauge,
+        value: |node| node.bytes_queued.get(),
+    },
     counter("fanout_messages", "Messages taken from the mesh", |node| node.messages_in.get()),
+    counter("fanout_frames_offered", "Frames that were for a client: sent, queued or dropped", |node| {
+        node.frames_offered.get()
+    }),
     counter("fanout_frames_sent", "Frames handed to the kernel in full", |node| node.frames_out.get()),
     Series {
         name: "fanout_sent",
@@ -90,7 +103,9 @@ impl Collector for Scrape {
             self.encode_series(series, &mut encoder)?;
         }
         self.encode_encodes(&mut encoder)?;
+        self.encode_ledger(&mut encoder)?;
         self.encode_dropped(&mut encoder)?;
+        self.encode_slow(&mut encoder)?;
         self.encode_closed(&mut encoder)?;
         self.encode_turns(&mut encoder)
     }
@@ -181,6 +196,29 @@ impl Scrape {
             for (encoding, count) in node.encodings() {
                 let labels = [("shard", index.to_string()), ("encoding", encoding.to_owned())];
                 encode_count(family.encode_family(&labels)?, count)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn encode_ledger(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let help =
+            "Frames offered less those sent, queued and dropped, counted once a second: 0, or something is wrong";
+        let mut family = encoder.encode_descriptor("fanout_ledger_difference", help, None, MetricType::Gauge)?;
+        for (index, node) in self.registry.shards.iter().enumerate() {
+            let labels = [("shard", index.to_string())];
+            family.encode_family(&labels)?.encode_gauge(&node.ledger_difference.get().cast_signed())?;
+        }
+        Ok(())
+    }
+
+    fn encode_slow(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let help = "Connections that were ended because their clients read too slowly, by cause";
+        let mut family = encoder.encode_descriptor("fanout_slow_consumers", help, None, MetricType::Counter)?;
+        for (index, node) in self.registry.shards.iter().enumerate() {
+            for cause in Slowness::ALL {
+                let labels = [("shard", index.to_string()), ("cause", cause.label().to_owned())];
+                encode_count(family.encode_family(&labels)?, node.slow(cause).get())?;
             }
         }
         Ok(())

@@ -20,7 +20,7 @@ use crate::ear::wall_clock_ms;
 use crate::engine::message::Origin;
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{
-    Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Pace, Protocol, PublishError, Seat,
+    Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Pace, Protocol, PublishError, Seat, SlowPolicy,
 };
 use crate::engine::topic::{Topic, TopicHasher};
 use crate::http::{Family, Refusal, Request};
@@ -45,6 +45,8 @@ pub struct FluxSettings {
     pub channels: Vec<String>,
     /// Longest event that the broker takes, in bytes.
     pub event_bytes_max: usize,
+    /// What becomes of messages for clients that read too slowly.
+    pub slow_policy: SlowPolicy,
 }
 
 /// What holds for all clients of a shard.
@@ -94,6 +96,10 @@ impl Protocol for Flux {
 
     fn pace(&self) -> Pace {
         Pace::Warned
+    }
+
+    fn slow_policy(&self) -> SlowPolicy {
+        self.rules.settings.slow_policy
     }
 
     fn origin(&self) -> Option<Origin> {

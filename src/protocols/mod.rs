@@ -5,6 +5,7 @@ pub mod flux;
 mod news;
 pub mod workflow;
 
+use crate::engine::protocol::SlowPolicy;
 use crate::engine::topic::TopicHasher;
 use crate::http::Family;
 
@@ -19,6 +20,8 @@ const TABLE: [SetUp; 3] = [workflow::family, flux::family, echo::family];
 pub struct ProtocolSettings {
     /// What stands in front of a username in the broker's channels, for example `workflow:events:`.
     pub workflow_prefix: String,
+    /// What becomes of events for frontends that read too slowly.
+    pub workflow_slow_policy: SlowPolicy,
     /// The channels of the flux family.
     pub flux: flux::FluxSettings,
     /// Where the debugging echo answers; `None` switches it off.

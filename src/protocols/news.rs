@@ -29,6 +29,7 @@ impl News {
 fn json_of(notice: &Notice) -> Value {
     match notice {
         Notice::SourceReconnected => json!({ "type": "fanout.gap", "reason": "source_reconnected", "missed": null }),
+        Notice::Missed(missed) => json!({ "type": "fanout.gap", "reason": "slow_consumer", "missed": missed }),
         Notice::Draining { reconnect_after_ms } => {
             json!({ "type": "fanout.draining", "reconnect_after_ms": reconnect_after_ms })
         }

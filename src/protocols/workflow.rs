@@ -3,7 +3,9 @@
 use super::ProtocolSettings;
 use super::news::News;
 use crate::engine::placement::Placement;
-use crate::engine::protocol::{Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat};
+use crate::engine::protocol::{
+    Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat, SlowPolicy,
+};
 use crate::engine::topic::{Topic, TopicHasher};
 use crate::http::{Family, Refusal, Request};
 use crate::wire::close::CloseCode;
@@ -18,22 +20,28 @@ pub const PATH: &str = "/ws";
 /// One frontend's side of the conversation.
 struct Workflow {
     news: News,
+    slow_policy: SlowPolicy,
 }
 
 /// The family as the table knows it.
 #[expect(clippy::unnecessary_wraps, reason = "a line of the table: other families may be left out")]
 pub(super) fn family(settings: &ProtocolSettings, hasher: TopicHasher) -> Option<Family> {
-    let prefix = settings.workflow_prefix.clone();
+    let (prefix, slow_policy) = (settings.workflow_prefix.clone(), settings.workflow_slow_policy);
     Some(Family {
         name: "workflow",
         path: PATH.to_owned(),
         prefix: Some(prefix.clone()),
         pages: Vec::new(),
-        admit: Box::new(move |request| admit(request, &prefix, hasher)),
+        admit: Box::new(move |request| admit(request, &prefix, slow_policy, hasher)),
     })
 }
 
-fn admit(request: &Request<'_>, prefix: &str, hasher: TopicHasher) -> Result<Admission, Refusal> {
+fn admit(
+    request: &Request<'_>,
+    prefix: &str,
+    slow_policy: SlowPolicy,
+    hasher: TopicHasher,
+) -> Result<Admission, Refusal> {
     let hint = "connect to /ws?username=NAME with NAME percent-encoded, 1 to 255 bytes of UTF-8";
     let query = request.query().map_err(|error| Refusal::bad_request(error.to_string(), hint))?;
     let unique = |name| query.unique(name).map_err(|error| Refusal::bad_request(error.to_string(), hint));
@@ -41,7 +49,7 @@ fn admit(request: &Request<'_>, prefix: &str, hasher: TopicHasher) -> Result<Adm
     let username = Username::parse(&name).map_err(|error| Refusal::bad_request(error.to_string(), hint))?;
     request.claim(&username)?;
     let news = News::of(unique("meta")?.as_deref());
-    let protocol = Box::new(Workflow { news });
+    let protocol = Box::new(Workflow { news, slow_policy });
     Ok(Admission { protocol, placement: Placement::Keyed(hasher.prefixed(prefix, username.as_str())) })
 }
 
@@ -52,6 +60,10 @@ fn username<'a>(seat: &Seat<'a>) -> Cow<'a, str> {
 impl Protocol for Workflow {
     fn encoding(&self) -> &'static Encoding {
         &RAW_TEXT
+    }
+
+    fn slow_policy(&self) -> SlowPolicy {
+        self.slow_policy
     }
 
     fn opened(&mut self, peer: SocketAddr, seat: &Seat<'_>, _actions: &mut Actions) {

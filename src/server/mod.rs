@@ -12,13 +12,13 @@ mod token;
 use self::core::{Bounds, Core};
 use self::listener::Listener;
 use crate::auth::Keyring;
-use crate::config::Config;
+use crate::brokers::Broker;
 use crate::config::host::Host;
+use crate::config::{self, Config};
 use crate::ear::{self, Ear, Rhythm};
-use crate::engine::broker::Broker;
 use crate::engine::mesh::{Control, MeshNode};
 use crate::engine::placement::Spread;
-use crate::engine::router::Router;
+use crate::engine::protocol::SlowPolicy;
 use crate::engine::shard::Limits;
 use crate::engine::topic::TopicHasher;
 use crate::http::{HttpSettings, Site};
@@ -27,6 +27,7 @@ use crate::mesh::NodeId;
 use crate::metrics::Registry;
 use crate::protocols::flux::FluxSettings;
 use crate::protocols::{self, ProtocolSettings};
+use crate::router::Router;
 use glommio::{ExecutorJoinHandle, Placement};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -183,20 +184,33 @@ impl SitePlan {
 fn protocol_settings(config: &Config) -> ProtocolSettings {
     ProtocolSettings {
         workflow_prefix: config.workflow_prefix.clone(),
+        workflow_slow_policy: slow_policy(config.limits.slow_policies.workflow),
         flux: FluxSettings {
             base_path: config.flux.base_path.clone(),
             prefix: format!("{}:", config.flux.channel_prefix),
             broadcast_is_open: config.flux.broadcast_is_open,
             channels: config.flux.channels.clone(),
             event_bytes_max: config.limits.event_bytes_max,
+            slow_policy: slow_policy(config.limits.slow_policies.flux),
         },
         echo_path: config.echo_path.clone(),
+    }
+}
+
+fn slow_policy(policy: config::SlowPolicy) -> SlowPolicy {
+    match policy {
+        config::SlowPolicy::Close => SlowPolicy::Close,
+        config::SlowPolicy::DropOldest => SlowPolicy::DropOldest,
+        config::SlowPolicy::Latest => SlowPolicy::Latest,
     }
 }
 
 fn bounds(config: &Config) -> Bounds {
     let limits = Limits {
         outbound_bytes_max: config.limits.outbound_bytes_max,
+        outbound_total_bytes_max: config.limits.outbound_total_bytes_max / config.cores.len(),
+        write_timeout: config.limits.write_timeout,
+        event_lifetime: config.limits.event_lifetime,
         client_message_bytes_max: config.limits.client_message_bytes_max,
         topics_per_connection_max: config.limits.topics_per_connection_max,
         client_messages_per_second: config.limits.client_messages_per_second,

@@ -2,11 +2,11 @@
 
 use super::listener::{self, Listener};
 use crate::auth::{BadKeys, Keyring};
+use crate::brokers::Broker;
 use crate::brokers::embedded::Embedded;
 use crate::brokers::redis::{Redis, Subscribing};
 use crate::config::host::Host;
 use crate::config::{Auth, BrokerChoice, Config, LogFormat, RedisAddress, RedisSubscribe, Secret};
-use crate::engine::broker::Broker;
 use crate::engine::topic::TopicHasher;
 use crate::metrics::Registry;
 use crate::protocols;

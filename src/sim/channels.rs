@@ -10,11 +10,11 @@ use crate::engine::placement::Placement;
 use crate::engine::protocol::{
     Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Protocol, Sealed, Seat,
 };
-use crate::engine::router::{Publications, Router};
 use crate::engine::shard::{Limits, Shard};
 use crate::engine::topic::{Topic, TopicHasher};
 use crate::mesh;
 use crate::mesh::NodeId;
+use crate::router::{Publications, Router};
 use crate::wire::close::CloseCode;
 use bytes::Bytes;
 use fastrand::Rng;
@@ -267,6 +267,9 @@ impl Place {
     fn new(mesh: MeshNode) -> Self {
         let limits = Limits {
             outbound_bytes_max: 1 << 20,
+            outbound_total_bytes_max: usize::MAX,
+            write_timeout: Duration::from_secs(10),
+            event_lifetime: None,
             client_message_bytes_max: 1_000,
             topics_per_connection_max: TOPICS_PER_CLIENT_MAX,
             client_messages_per_second: 0,

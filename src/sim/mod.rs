@@ -13,6 +13,7 @@ mod world;
 
 use crate::engine::protocol::{Action, Answer};
 use crate::engine::topic::Topic;
+use crate::metrics::Drop;
 use crate::wire::frame;
 use world::World;
 
@@ -32,12 +33,18 @@ fn say(answer: Answer, topic: &Topic) -> Action {
 
 #[test]
 fn every_client_gets_every_event_of_its_topic_once_and_in_order_and_nothing_else() {
-    seeds::play("world", |seed| {
+    let mut dropped = [0; Drop::OF_FRAMES.len()];
+    let are_many = seeds::play("world", |seed| {
         let mut world = World::new(seed);
         for _ in 0..STEPS {
             world.step();
         }
         world.settle();
         world.check();
+        for (sum, reason) in dropped.iter_mut().zip(Drop::OF_FRAMES) {
+            *sum += world.dropped(reason);
+        }
     });
+    let is_enough = dropped.iter().all(|&sum| sum > 100);
+    assert!(is_enough || !are_many, "the schedules bring about what they are for: {dropped:?}");
 }

@@ -17,12 +17,16 @@ pub(super) struct Client {
     pub(super) connected_at: Option<usize>,
     /// The client has ended the conversation, or broken it.
     pub(super) has_left: bool,
+    /// Whether it is told what it misses.
+    pub(super) wants_news: bool,
 }
 
 /// What a client found in the bytes it got.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Heard {
     pub(super) events: Vec<String>,
+    /// Holes that it was told of: behind so many events, so many are missing.
+    pub(super) gaps: Vec<(usize, usize)>,
     pub(super) close: Option<u16>,
     pub(super) pongs: usize,
 }
@@ -51,7 +55,7 @@ impl Client {
             assert_eq!(heard.close, None, "nothing follows a close frame");
             let payload = &rest[header_bytes..header_bytes + payload_bytes];
             match rest[0] {
-                0x81 => heard.events.push(String::from_utf8(payload.to_vec()).expect("text is UTF-8")),
+                0x81 => heard.note(str::from_utf8(payload).expect("text is UTF-8")),
                 0x88 => heard.close = Some(payload.first_chunk().map_or(1005, |&code| u16::from_be_bytes(code))),
                 0x8a => heard.pongs += 1,
                 0x89 => {}
@@ -62,24 +66,37 @@ impl Client {
         heard
     }
 
-    /// What it heard must be one run of its topic's events, from no later than its welcome, and up to the last one
-    /// unless the conversation has ended.
-    pub(super) fn check(&self, published: &[String], context: &str) {
+    /// What it heard must be events of its topic in their order, from no later than its welcome up to the last one unless
+    /// the conversation has ended. Where the slow may miss some, whoever wants to know is told how many, and where.
+    pub(super) fn check(&self, published: &[String], may_miss: bool, context: &str) {
         let heard = self.hear();
         let Some(connected_at) = self.connected_at else {
             assert!(heard.events.is_empty(), "{context}: events without a welcome");
             return;
         };
-        let first = heard.events.first().map(|event| position(published, event, context));
-        let start = first.unwrap_or(connected_at);
-        assert!(start <= connected_at, "{context}: missed {:?}", &published[connected_at..start]);
-        let run = &published[start..(start + heard.events.len()).min(published.len())];
-        let (heard_names, run_names) = (names(&heard.events), names(run));
-        assert!(heard.events == run, "{context}: out of order, doubled or lost: {heard_names:?} for {run_names:?}");
+        let places: Vec<usize> = heard.events.iter().map(|event| position(published, event, context)).collect();
+        let told = |behind: usize| heard.gaps.iter().filter(|gap| gap.0 == behind).map(|gap| gap.1).sum::<usize>();
+        let accounts = |hole: usize, behind: usize| hole == told(behind) || may_miss && !self.wants_news;
+        let start = places.first().map_or(connected_at, |&first| first.saturating_sub(told(0)));
+        assert!(start <= connected_at || accounts(start - connected_at, 0), "{context}: begins with {start}");
+        for (behind, pair) in (1..).zip(places.windows(2)) {
+            let names = names(&heard.events);
+            assert!(pair[0] < pair[1], "{context}: out of order or doubled: {names:?}");
+            let hole = pair[1] - pair[0] - 1;
+            assert!(accounts(hole, behind), "{context}: {hole} missing behind {behind}, {names:?}, {:?}", heard.gaps);
+        }
         let has_ended = self.has_left || heard.close.is_some() || self.wire.borrow().state == WireState::Dropped;
-        if !has_ended {
-            let end = start + heard.events.len();
-            assert_eq!(end, published.len(), "{context}: the end is missing");
+        if !has_ended && let Some(last) = places.last() {
+            assert!(accounts(published.len() - last - 1, places.len()), "{context}: the end is missing");
+        }
+    }
+}
+
+impl Heard {
+    fn note(&mut self, text: &str) {
+        match text.strip_prefix('!') {
+            Some(missed) => self.gaps.push((self.events.len(), missed.parse().expect("a number"))),
+            None => self.events.push(text.to_owned()),
         }
     }
 }

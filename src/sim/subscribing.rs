@@ -89,6 +89,9 @@ impl Talk {
     fn about(topics_per_connection_max: usize) -> Self {
         let limits = Limits {
             outbound_bytes_max: 10_000,
+            outbound_total_bytes_max: usize::MAX,
+            write_timeout: Duration::from_secs(10),
+            event_lifetime: None,
             client_message_bytes_max: 1_000,
             topics_per_connection_max,
             client_messages_per_second: 0,

@@ -6,14 +6,17 @@ use crate::ear::{Ear, Rhythm, Tick};
 use crate::engine::mesh::{Adoption, Control, Delivery, MeshNode};
 use crate::engine::message::Message;
 use crate::engine::placement::{Placement, Spread};
-use crate::engine::protocol::{Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat};
-use crate::engine::router::Router;
+use crate::engine::protocol::{
+    Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat, SlowPolicy,
+};
 use crate::engine::shard::{Limits, Shard};
 use crate::engine::topic::{Topic, TopicHasher};
 use crate::mesh;
 use crate::mesh::NodeId;
 use crate::metrics::{Drop, NodeMetrics};
+use crate::router::Router;
 use crate::wire::close::CloseCode;
+use crate::wire::frame;
 use bytes::Bytes;
 use fastrand::Rng;
 use std::cell::RefCell;
@@ -41,6 +44,9 @@ pub(super) struct World {
     /// Connections between the shard that accepted them and their owner.
     flying: Vec<VecDeque<usize>>,
     elapsed: Duration,
+    slow_policy: SlowPolicy,
+    /// Whether there are other ends for events than their client's or their connection's.
+    may_miss: bool,
 }
 
 /// One shard's thread.
@@ -52,16 +58,23 @@ struct Place {
 }
 
 /// A protocol that listens and says nothing.
-struct Listener;
+struct Listener {
+    slow_policy: SlowPolicy,
+    wants_news: bool,
+}
 
 impl Protocol for Listener {
     fn encoding(&self) -> &'static Encoding {
         &RAW_TEXT
     }
+    fn slow_policy(&self) -> SlowPolicy {
+        self.slow_policy
+    }
     fn opened(&mut self, _peer: SocketAddr, _seat: &Seat<'_>, _actions: &mut Actions) {}
     fn received(&mut self, _message: ClientMessage<'_>, _actions: &mut Actions) {}
-    fn notice(&self, _notice: &Notice) -> Option<Bytes> {
-        None
+    fn notice(&self, notice: &Notice) -> Option<Bytes> {
+        let Notice::Missed(missed) = notice else { return None };
+        self.wants_news.then(|| frame::text(&format!("!{missed}")))
     }
     fn closed(&self, _seat: &Seat<'_>, _code: CloseCode) {}
 }
@@ -70,6 +83,17 @@ impl World {
     pub(super) fn new(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
         let shards = random.usize(1..=4);
+        let slow_policy = [SlowPolicy::Close, SlowPolicy::DropOldest, SlowPolicy::Latest][random.usize(..3)];
+        let limits = Limits {
+            outbound_bytes_max: OUTBOUND_BYTES_MAX,
+            outbound_total_bytes_max: [usize::MAX, 2 * OUTBOUND_BYTES_MAX][random.usize(..2)],
+            write_timeout: Duration::from_secs(10),
+            event_lifetime: [None, Some(Duration::from_secs(5))][random.usize(..2)],
+            client_message_bytes_max: 1_000,
+            topics_per_connection_max: 3,
+            client_messages_per_second: 0,
+            rhythm: Rhythm { ping_interval: None, pong_timeout: Duration::from_secs(60) },
+        };
         let hasher = TopicHasher::with_key((seed, 1));
         let mut nodes = mesh::build(shards);
         nodes.pop();
@@ -80,13 +104,15 @@ impl World {
         Self {
             seed,
             random,
-            shards: nodes.into_iter().map(Place::new).collect(),
+            shards: nodes.into_iter().map(|node| Place::new(node, limits)).collect(),
             router,
             topics,
             published: vec![Vec::new(); TOPICS],
             clients: Vec::new(),
             flying: (0..shards).map(|_| VecDeque::new()).collect(),
             elapsed: Duration::ZERO,
+            slow_policy,
+            may_miss: slow_policy != SlowPolicy::Close || limits.event_lifetime.is_some(),
         }
     }
 
@@ -122,11 +148,16 @@ impl World {
 
     pub(super) fn check(&self) {
         for (number, client) in self.clients.iter().enumerate() {
-            client.check(&self.published[client.topic], &format!("seed {}, client {number}", self.seed));
+            client.check(&self.published[client.topic], self.may_miss, &format!("seed {}, client {number}", self.seed));
         }
         for (number, place) in self.shards.iter().enumerate() {
             place.check(&format!("seed {}, shard {number}", self.seed));
         }
+    }
+
+    /// Frames that were dropped for this reason, on all shards.
+    pub(super) fn dropped(&self, reason: Drop) -> u64 {
+        self.shards.iter().map(|place| place.metrics.dropped(reason).get()).sum()
     }
 
     /// A client comes in through any shard; its owner may be another one.
@@ -138,7 +169,8 @@ impl World {
         let placement = Placement::Keyed(self.topics[topic].clone());
         let owner = placement.owner(accepted_by, self.shards.len());
         self.flying[owner.index()].push_back(self.clients.len());
-        self.clients.push(Client { topic, wire, owner: owner.index(), connected_at: None, has_left: false });
+        let (owner, wants_news) = (owner.index(), self.random.bool());
+        self.clients.push(Client { topic, wire, owner, connected_at: None, has_left: false, wants_news });
     }
 
     fn publish(&mut self) {
@@ -194,10 +226,11 @@ impl World {
                 self.flying[client.owner].push_back(number);
                 continue;
             }
+            let listener = Listener { slow_policy: self.slow_policy, wants_news: client.wants_news };
             self.shards[shard].shard.arrive(Adoption {
                 socket: PretendSocket(Rc::clone(&client.wire)),
                 peer: ([127, 0, 0, 1], 1).into(),
-                admission: Admission { protocol: Box::new(Listener), placement },
+                admission: Admission { protocol: Box::new(listener), placement },
                 response: Bytes::from_static(WELCOME),
                 unread: Bytes::new(),
                 lifetime: None,
@@ -279,14 +312,7 @@ impl World {
 }
 
 impl Place {
-    fn new(mesh: MeshNode) -> Self {
-        let limits = Limits {
-            outbound_bytes_max: OUTBOUND_BYTES_MAX,
-            client_message_bytes_max: 1_000,
-            topics_per_connection_max: 3,
-            client_messages_per_second: 0,
-            rhythm: Rhythm { ping_interval: None, pong_timeout: Duration::from_secs(60) },
-        };
+    fn new(mesh: MeshNode, limits: Limits) -> Self {
         let metrics = Arc::<NodeMetrics>::default();
         let shard = Shard::new(mesh.id(), limits, Arc::clone(&metrics), Tick::default());
         Self { shard, spread: Spread::above(FOLLOWERS_ON_OWNER_MAX), mesh, metrics }
@@ -298,6 +324,8 @@ impl Place {
             self.mesh.send(broker, Control::Interest(interest));
         }
         self.shard.end_turn(&mut PretendOutlet);
+        assert_eq!(self.shard.balance(), 0, "offered is delivered, queued or dropped");
+        assert_eq!(self.shard.late_bytes(), self.metrics.bytes_queued.get(), "what waits is counted as it is");
     }
 
     /// Counters must agree with what is there.

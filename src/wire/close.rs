@@ -117,6 +117,9 @@ impl Close {
     /// The outbound queue is full.
     pub const SLOW: Self =
         Self { code: CloseCode::SlowConsumer, reason: "slow consumer: events wait faster than they are read" };
+    /// The outbound queue is one of the largest, and all of them together are too large.
+    pub const OVER_BUDGET: Self =
+        Self { code: CloseCode::SlowConsumer, reason: "slow consumer: too much waits for slow clients" };
     /// The server drains.
     pub const RESTART: Self = Self { code: CloseCode::Restart, reason: "server restarts, reconnect" };
     /// The client's token is good no longer.

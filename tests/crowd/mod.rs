@@ -6,6 +6,7 @@ use fanout::ear::{Rhythm, Tick};
 use fanout::engine::connection::{ConnectionId, Outlet, Send, Socket, Watch};
 use fanout::engine::mesh::Adoption;
 use fanout::engine::message::Message;
+use fanout::engine::protocol::SlowPolicy;
 use fanout::engine::shard::{Limits, Shard};
 use fanout::engine::topic::{Topic, TopicHasher};
 use fanout::http::{Family, Request};
@@ -70,6 +71,7 @@ fn flux_settings() -> FluxSettings {
         broadcast_is_open: true,
         channels: vec!["*".to_owned()],
         event_bytes_max: 1 << 20,
+        slow_policy: SlowPolicy::Close,
     }
 }
 
@@ -85,6 +87,9 @@ impl Crowd {
         fastrand::seed(1);
         let limits = Limits {
             outbound_bytes_max: 1 << 20,
+            outbound_total_bytes_max: usize::MAX,
+            write_timeout: Duration::from_secs(10),
+            event_lifetime: None,
             client_message_bytes_max: 64 * 1024,
             topics_per_connection_max: 128,
             client_messages_per_second: 10,
@@ -92,7 +97,12 @@ impl Crowd {
         };
         let shard = Shard::new(NodeId::shard(0), limits, Arc::default(), Tick::default());
         let mut crowd = Self { shard, taken: Rc::default(), hasher: HASHER };
-        let settings = ProtocolSettings { workflow_prefix: PREFIX.to_owned(), flux: flux_settings(), echo_path: None };
+        let settings = ProtocolSettings {
+            workflow_prefix: PREFIX.to_owned(),
+            workflow_slow_policy: SlowPolicy::Close,
+            flux: flux_settings(),
+            echo_path: None,
+        };
         let workflow = families(&settings, crowd.hasher).remove(0);
         for (connection, user) in users.into_iter().enumerate() {
             crowd.arrive(&workflow, user);

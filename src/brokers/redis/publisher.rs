@@ -9,7 +9,7 @@ use crate::brokers::seldom::Seldom;
 use crate::config::RedisAddress;
 use crate::engine::protocol::PublishError;
 use crate::engine::publication::{Publication, Ticket};
-use crate::engine::router::{Publications, Router};
+use crate::router::{Publications, Router};
 use crate::wire::resp::command;
 use crate::wire::resp::push::{self, Heard, Push};
 use std::cell::{Cell, RefCell};

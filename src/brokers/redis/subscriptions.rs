@@ -4,7 +4,7 @@ use super::Subscribing;
 use super::channels::Channels;
 use crate::brokers::outbox::Outbox;
 use crate::ear::Ear;
-use crate::engine::router::{Router, Wish};
+use crate::router::{Router, Wish};
 use crate::wire::resp::command;
 use bytes::Bytes;
 use std::cell::RefCell;

@@ -4,7 +4,7 @@ use super::Shard;
 use super::waiting::Waiting;
 use crate::ear::{Allowance, Heartbeat, TICK};
 use crate::engine::connection::{Connection, Socket};
-use crate::engine::frame::Frame;
+use crate::engine::frame::{Content, Frame};
 use crate::engine::mesh::Adoption;
 use crate::engine::placement::Placement;
 use crate::engine::protocol::Seat;
@@ -41,7 +41,8 @@ impl<S: Socket> Shard<S> {
         if let Some(ends) = self.drain_ends {
             self.timers.insert(ends.min(self.now.after(TICK)), id);
         }
-        let offer = self.connections[id].outbound.send_preface(Frame::new(response), &mut self.turn.workbench);
+        let preface = Frame::new(response, Content::Control);
+        let offer = self.connections[id].outbound.send_preface(preface, &mut self.turn.workbench);
         self.turn.note(id, offer);
         if let Some(key) = topic {
             self.follow(id, key);

@@ -3,7 +3,7 @@
 use super::Shard;
 use crate::ear::Beat;
 use crate::engine::connection::{ConnectionId, Following, Phase, Socket, Subscription};
-use crate::engine::frame::Frame;
+use crate::engine::frame::{Content, Frame};
 use crate::engine::mesh::Whom;
 use crate::engine::protocol::{Notice, Seat};
 use crate::metrics::Drop;
@@ -61,24 +61,17 @@ impl<S: Socket> Shard<S> {
         }
     }
 
-    /// Ends a connection instead of what it is still to get.
-    pub(super) fn close_at_once(&mut self, id: ConnectionId, close: Close) {
-        if self.is_open(id) {
-            self.discard(id, Drop::SlowConsumer);
-            self.close(id, close.code, close.reason);
-        }
-    }
-
     pub(super) fn say_goodbye(&mut self, id: ConnectionId, close_frame: Bytes) {
         let until = self.now.after(LINGER);
         self.connections[id].phase = Phase::Closing { until };
-        self.send_last(id, Frame::new(close_frame));
+        self.send_last(id, Frame::new(close_frame, Content::Control));
         self.timers.insert(until, id);
     }
 
-    pub(super) fn discard(&mut self, id: ConnectionId, reason: Drop) {
+    pub(super) fn discard(&mut self, id: ConnectionId, reason: Drop) -> u64 {
         let discarded = self.connections[id].outbound.discard(&mut self.turn.workbench);
         self.metrics.dropped(reason).add(discarded);
+        discarded
     }
 
     /// The connection stops being one that counts: it follows nothing any more.
@@ -109,14 +102,14 @@ impl<S: Socket> Shard<S> {
         if self.connections[id].phase == Phase::Open {
             self.part(id, CloseCode::Abnormal);
         }
-        self.remove(id);
+        self.remove(id, Drop::ConnectionClosed);
     }
 
-    pub(super) fn remove(&mut self, id: ConnectionId) {
-        self.discard(id, Drop::ConnectionClosed);
-        if self.connections[id].outbound.is_late() {
-            self.metrics.late.subtract(1);
-        }
+    /// Lets go of a connection; what its client has not got in full is dropped for this reason.
+    pub(super) fn remove(&mut self, id: ConnectionId, reason: Drop) {
+        self.discard(id, reason);
+        self.metrics.dropped(reason).add(self.connections[id].outbound.unsent_frames());
+        self.turn.backlog.forget(id);
         self.connections.remove(id);
     }
 
@@ -127,7 +120,9 @@ impl<S: Socket> Shard<S> {
             _ if is_drained => self.hung_up(id),
             Phase::Open if self.drain_ends.is_some() => self.close(id, Close::RESTART.code, Close::RESTART.reason),
             Phase::Open => self.check_pulse(id),
-            Phase::Closing { until } | Phase::Lingering { until } if self.now >= until => self.remove(id),
+            Phase::Closing { until } | Phase::Lingering { until } if self.now >= until => {
+                self.remove(id, Drop::ConnectionClosed);
+            }
             Phase::Closing { .. } | Phase::Lingering { .. } => {}
         }
     }
@@ -139,7 +134,9 @@ impl<S: Socket> Shard<S> {
         match beat {
             Beat::Wait => {}
             Beat::Ping => {
-                let offer = connection.outbound.send_ping(Frame::new(frame::ping()), &mut self.turn.workbench);
+                let offer = connection
+                    .outbound
+                    .send_ping(Frame::new(frame::ping(), Content::Control), &mut self.turn.workbench);
                 self.turn.note(id, offer);
             }
             Beat::Silent => self.close(id, Close::SILENT.code, Close::SILENT.reason),

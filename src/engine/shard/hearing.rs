@@ -3,7 +3,7 @@
 use super::Shard;
 use crate::ear::Verdict;
 use crate::engine::connection::{ConnectionId, Phase, Socket};
-use crate::engine::frame::Frame;
+use crate::engine::frame::{Content, Frame};
 use crate::engine::protocol::{Action, Actions, ClientMessage, Pace, Protocol, PublishError};
 use crate::engine::publication::{Asker, Publication, Ticket};
 use crate::engine::topic::Topic;
@@ -57,8 +57,8 @@ impl<S: Socket> Shard<S> {
             Event::Text(text) => self.hear(id, ClientMessage::Text(text)),
             Event::Binary(bytes) => self.hear(id, ClientMessage::Binary(bytes)),
             Event::Ping(payload) => {
-                let offer =
-                    self.connections[id].outbound.send_pong(Frame::new(frame::pong(payload)), &mut self.turn.workbench);
+                let pong = Frame::new(frame::pong(payload), Content::Control);
+                let offer = self.connections[id].outbound.send_pong(pong, &mut self.turn.workbench);
                 self.turn.note(id, offer);
             }
             Event::Pong(_) | Event::Close(_) => {}
@@ -129,6 +129,7 @@ impl<S: Socket> Shard<S> {
     }
 
     pub(super) fn send(&mut self, id: ConnectionId, sealed: Bytes) {
-        self.turn.offer(id, &mut self.connections[id], &Frame::new(sealed));
+        self.metrics.frames_offered.add(1);
+        self.turn.offer(id, &mut self.connections[id], &Frame::new(sealed, Content::Words));
     }
 }

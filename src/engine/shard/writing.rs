@@ -1,18 +1,21 @@
 //! The end of a turn: what it brought is offered to the followers, and everybody who was touched is written to.
 
-use super::Shard;
 use super::marks::Mark;
-use crate::engine::connection::{Connection, ConnectionId, Outlet, Phase, SENDS_PER_BATCH_MAX, Send, Socket, Watch};
-use crate::engine::frame::Frame;
+use super::{Limits, Shard};
+use crate::ear::Tick;
+use crate::engine::backlog::Backlog;
+use crate::engine::connection::{Connection, ConnectionId, Outlet, Phase, SENDS_PER_BATCH_MAX, Send, Socket};
+use crate::engine::frame::{Content, Frame};
 use crate::engine::outbound::{Offer, Portion, Workbench};
-use crate::metrics::Drop;
-use crate::wire::close::Close;
+use crate::metrics::NodeMetrics;
 use arrayvec::ArrayVec;
 use bytes::Bytes;
 use slotmap::SlotMap;
 use std::io;
 use std::mem;
 use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Messages for one group that go out as one frame, in bytes: what one kernel call takes.
 const BUNDLE_BYTES_MAX: usize = 64 * 1024;
@@ -23,14 +26,16 @@ const JOINED_BYTES_PER_BATCH_MAX: usize = 256 * 1024;
 pub(super) type Portions = Vec<(ConnectionId, Portion)>;
 
 /// What a turn has changed for connections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Turn {
     /// Those to be written to at its end; each at most once.
     pub(super) touched: Vec<ConnectionId>,
     /// Those whose queue was full for one of its frames.
     pub(super) full: Vec<ConnectionId>,
-    /// Frames that were refused by that.
-    pub(super) refused: u64,
+    /// Those who are late, from turn to turn.
+    pub(super) backlog: Backlog,
+    /// When the books are balanced again.
+    pub(super) balanced_again: Tick,
     pub(super) workbench: Workbench,
     /// What goes into the sends of a batch.
     pub(super) portions: Portions,
@@ -38,6 +43,9 @@ pub(super) struct Turn {
     pub(super) taken: Vec<io::Result<usize>>,
     /// What may wait for one client.
     pub(super) outbound_bytes_max: usize,
+    /// How old an event may grow before it is skipped.
+    pub(super) event_lifetime: Option<Duration>,
+    pub(super) metrics: Arc<NodeMetrics>,
 }
 
 impl<S: Socket> Shard<S> {
@@ -45,10 +53,7 @@ impl<S: Socket> Shard<S> {
     /// one kernel call each, in batches.
     pub fn end_turn(&mut self, outlet: &mut impl Outlet<S>) {
         self.distribute();
-        self.metrics.dropped(Drop::SlowConsumer).add(mem::take(&mut self.turn.refused));
-        while let Some(id) = self.turn.full.pop() {
-            self.close_at_once(id, Close::SLOW);
-        }
+        self.judge();
         let mut next = 0;
         let mut portions = mem::take(&mut self.turn.portions);
         while next < self.turn.touched.len() {
@@ -58,6 +63,7 @@ impl<S: Socket> Shard<S> {
         }
         self.turn.portions = portions;
         self.turn.touched.clear();
+        self.show_backlog();
     }
 
     /// Offers everything that was delivered to those who follow its topic *now*: who comes or goes does so behind it.
@@ -68,7 +74,7 @@ impl<S: Socket> Shard<S> {
             let group = self.subscriptions.group(mark.topic, mark.group);
             group.mark = None;
             for bundle in bundles(&mark.sealed, bundle_bytes_max) {
-                let frame = Frame::bundle(&mark.sealed[bundle.clone()]);
+                let frame = Frame::bundle(&mark.sealed[bundle.clone()], Content::Events(mark.topic, self.now));
                 let own = mark.own_in(&bundle);
                 // Who leaves does so behind everything that was delivered: publishers are still here.
                 for &(_, publisher) in own {
@@ -80,8 +86,9 @@ impl<S: Socket> Shard<S> {
                         self.turn.offer(id, connection, &frame);
                     }
                 }
+                self.metrics.frames_offered.add(frame.count() * group.members.len() as u64);
                 if !own.is_empty() {
-                    self.turn.offer_to_publishers(&mut self.connections, &mark, bundle);
+                    self.turn.offer_to_publishers(&mut self.connections, &mark, bundle, frame.content());
                 }
             }
             self.marks.give_back(place, mark);
@@ -101,9 +108,12 @@ impl<S: Socket> Shard<S> {
             *next += 1;
             let Some(connection) = self.connections.get_mut(id) else { continue };
             let was_late = connection.outbound.is_late();
+            if connection.outbound.is_troubled() {
+                self.turn.catch_up(connection, self.now);
+            }
             match connection.outbound.prepare(&mut self.turn.workbench) {
                 Some(portion) => portions.push((id, portion)),
-                None => self.settle(id, was_late),
+                None => self.settle(id, was_late, 0),
             }
         }
     }
@@ -137,23 +147,15 @@ impl<S: Socket> Shard<S> {
         if outbound.wants_more() {
             self.turn.touched.push(id);
         }
-        self.settle(id, was_late);
+        self.settle(id, was_late, sent.bytes);
     }
 
     /// Follows what a kernel call changed: who is late is watched, whose close is out ends the stream.
-    fn settle(&mut self, id: ConnectionId, was_late: bool) {
-        let connection = &mut self.connections[id];
-        match (was_late, connection.outbound.is_late()) {
-            (false, true) => {
-                self.metrics.late.add(1);
-                connection.socket.watch(Watch::ReadsAndWrites);
-            }
-            (true, false) => {
-                self.metrics.late.subtract(1);
-                connection.socket.watch(Watch::Reads);
-            }
-            (true, true) | (false, false) => {}
+    fn settle(&mut self, id: ConnectionId, was_late: bool, taken: u64) {
+        if was_late || self.connections[id].outbound.is_late() {
+            self.settle_late(id, was_late, taken);
         }
+        let connection = &mut self.connections[id];
         if let Phase::Closing { until } = connection.phase
             && connection.outbound.unsent_bytes() == 0
         {
@@ -164,12 +166,27 @@ impl<S: Socket> Shard<S> {
 }
 
 impl Turn {
-    pub(super) fn offer<S>(&mut self, id: ConnectionId, connection: &mut Connection<S>, frame: &Frame) {
-        let offer = connection.outbound.offer(frame, self.outbound_bytes_max, &mut self.workbench);
-        if offer == Offer::Full {
-            self.refused += frame.count();
+    pub(super) fn new(limits: &Limits, metrics: Arc<NodeMetrics>) -> Self {
+        Self {
+            touched: Vec::new(),
+            full: Vec::new(),
+            backlog: Backlog::default(),
+            balanced_again: Tick::default(),
+            workbench: Workbench::default(),
+            portions: Portions::new(),
+            taken: Vec::new(),
+            outbound_bytes_max: limits.outbound_bytes_max,
+            event_lifetime: limits.event_lifetime,
+            metrics,
         }
-        self.note(id, offer);
+    }
+
+    pub(super) fn offer<S>(&mut self, id: ConnectionId, connection: &mut Connection<S>, frame: &Frame) {
+        match connection.outbound.offer(frame, self.outbound_bytes_max, &mut self.workbench) {
+            Offer::First => self.touched.push(id),
+            Offer::Queued => {}
+            Offer::Crowded => self.offer_slow(id, connection, frame),
+        }
     }
 
     /// Those who have published something of a bundle get the rest of it, frame by frame.
@@ -178,8 +195,10 @@ impl Turn {
         connections: &mut SlotMap<ConnectionId, Connection<S>>,
         mark: &Mark,
         bundle: Range<usize>,
+        content: Content,
     ) {
-        let frames: Vec<Frame> = mark.sealed[bundle.clone()].iter().cloned().map(Frame::new).collect();
+        let frame = |sealed: &Bytes| Frame::new(sealed.clone(), content);
+        let frames: Vec<Frame> = mark.sealed[bundle.clone()].iter().map(frame).collect();
         let own = mark.own_in(&bundle);
         for &(_, publisher) in own {
             let connection = &mut connections[publisher];
@@ -190,6 +209,8 @@ impl Turn {
             for (index, frame) in bundle.clone().zip(&frames) {
                 if own.binary_search(&(index, publisher)).is_err() {
                     self.offer(publisher, connection, frame);
+                } else {
+                    self.metrics.frames_offered.subtract(1);
                 }
             }
         }
@@ -198,8 +219,7 @@ impl Turn {
     pub(super) fn note(&mut self, id: ConnectionId, offer: Offer) {
         match offer {
             Offer::First => self.touched.push(id),
-            Offer::Queued => {}
-            Offer::Full => self.full.push(id),
+            Offer::Queued | Offer::Crowded => {}
         }
     }
 }

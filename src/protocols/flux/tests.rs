@@ -10,6 +10,7 @@ fn client(change: impl FnOnce(&mut FluxSettings)) -> Flux {
         broadcast_is_open: true,
         channels: vec!["room-*".to_owned(), "news".to_owned()],
         event_bytes_max: 200,
+        slow_policy: SlowPolicy::Close,
     };
     change(&mut settings);
     let rules = Box::leak(Box::new(Rules { settings, hasher: TopicHasher::with_key((1, 2)) }));

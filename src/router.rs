@@ -1,11 +1,11 @@
 //! The broker's side of the mesh: who listens to what, and the way there.
 
-use super::mesh::{self, Control, Delivery, MeshNode};
-use super::message::Message;
-use super::protocol::{Notice, PublishError};
-use super::publication::{Asker, Publication, Ticket};
-use super::topic::{Topic, TopicHasher, TopicKey};
 use crate::ear::{self, Doorbell, Ear};
+use crate::engine::mesh::{self, Control, Delivery, MeshNode};
+use crate::engine::message::Message;
+use crate::engine::protocol::{Notice, PublishError};
+use crate::engine::publication::{Asker, Publication, Ticket};
+use crate::engine::topic::{Topic, TopicHasher, TopicKey};
 use crate::mesh::NodeId;
 use crate::metrics::{Drop, NodeMetrics};
 use bytes::Bytes;
