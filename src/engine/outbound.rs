@@ -123,7 +123,9 @@ impl Default for Outbound {
 impl Outbound {
     /// Takes a frame for a connection that keeps up, unless `bytes_max` would be exceeded by it.
     pub fn offer(&mut self, frame: &Frame, bytes_max: usize, workbench: &mut Workbench) -> Offer {
-        if self.is_late() || self.has_overflowed || !self.has_room(frame, bytes_max) {
+        if self.awaiting == Awaiting::Nothing {
+            debug_assert_eq!(self.unsent_bytes, 0, "whatever waits is awaited");
+        } else if self.is_late() || self.has_overflowed || !self.has_room(frame, bytes_max) {
             return Offer::Crowded;
         }
         self.send_last(frame.clone(), workbench)
@@ -217,11 +219,6 @@ impl Outbound {
     /// The client does not get so many frames.
     pub fn miss(&mut self, frames: u64) {
         self.missed = self.missed.saturating_add(u32::try_from(frames).unwrap_or(u32::MAX));
-    }
-
-    /// Whether anything stands between this queue and its client: bytes that were refused, or a hole.
-    pub fn is_troubled(&self) -> bool {
-        self.is_late() || self.missed > 0
     }
 
     /// How many frames the client misses and has not been told of; from now on it has been.

@@ -43,7 +43,10 @@ impl Turn {
             let offer = outbound.send_last(frame, &mut self.workbench);
             self.note(id, offer);
         } else {
-            self.refuse(id, outbound, &frame, policy);
+            self.refuse(outbound, &frame, policy);
+        }
+        if !outbound.is_late() || outbound.has_overflowed {
+            self.full.push(id);
         }
         self.backlog.waits(id, connection.outbound.unsent_bytes());
     }
@@ -59,16 +62,13 @@ impl Turn {
     }
 
     /// There is no room: an event is missed, or the client is closed.
-    fn refuse(&mut self, id: ConnectionId, outbound: &mut Outbound, frame: &Frame, policy: SlowPolicy) {
+    fn refuse(&mut self, outbound: &mut Outbound, frame: &Frame, policy: SlowPolicy) {
         outbound.miss(frame.count());
         if policy != SlowPolicy::Close && matches!(frame.content(), Content::Events(..)) {
             return self.metrics.dropped(Drop::Oldest).add(frame.count());
         }
         self.metrics.dropped(Drop::SlowConsumer).add(frame.count());
-        if !outbound.has_overflowed {
-            outbound.has_overflowed = true;
-            self.full.push(id);
-        }
+        outbound.has_overflowed = true;
     }
 
     /// Before somebody who was late is written to: what has grown too old is skipped, and what is missing is said where
@@ -87,13 +87,42 @@ impl Turn {
             outbound.send_first(Frame::new(notice, Content::Gap(missed)), &mut self.workbench);
         }
     }
+
+    /// A kernel call left somebody late, or late no longer; its socket has taken so many bytes.
+    #[cold]
+    pub(super) fn settle_late<S: Socket>(
+        &mut self,
+        id: ConnectionId,
+        connection: &mut Connection<S>,
+        was_late: bool,
+        taken: u64,
+        now: Tick,
+    ) {
+        let is_late = connection.outbound.is_late();
+        if is_late != was_late {
+            connection.socket.watch(if is_late { Watch::ReadsAndWrites } else { Watch::Reads });
+        }
+        if !is_late {
+            return self.backlog.forget(id);
+        }
+        if !was_late || taken > 0 {
+            self.backlog.progress(id, now);
+        }
+        self.backlog.waits(id, connection.outbound.unsent_bytes());
+    }
 }
 
 impl<S: Socket> Shard<S> {
-    /// Closes those whose queues were full, and lets the largest queues go if the shard's share of memory is used up.
+    /// Closes those whose queues were full, tells those who keep up what they missed all the same, and lets the largest
+    /// queues go if the shard's share of memory is used up.
     pub(super) fn judge(&mut self) {
         while let Some(id) = self.turn.full.pop() {
-            self.close_slow(id, Slowness::QueueFull, Close::SLOW);
+            if self.connections.get(id).is_some_and(|connection| connection.outbound.has_overflowed) {
+                self.close_slow(id, Slowness::QueueFull, Close::SLOW);
+            }
+            if let Some(connection) = self.connections.get_mut(id).filter(|connection| !connection.outbound.is_late()) {
+                self.turn.catch_up(connection, self.now);
+            }
         }
         if self.turn.backlog.bytes() > self.limits.outbound_total_bytes_max {
             for id in self.turn.backlog.largest_beyond(self.limits.outbound_total_bytes_max) {
@@ -132,22 +161,6 @@ impl<S: Socket> Shard<S> {
                 self.remove(id, Drop::Stalled);
             }
         }
-    }
-
-    /// A kernel call left somebody late, or late no longer.
-    pub(super) fn settle_late(&mut self, id: ConnectionId, was_late: bool, taken: u64) {
-        let connection = &mut self.connections[id];
-        let is_late = connection.outbound.is_late();
-        if is_late != was_late {
-            connection.socket.watch(if is_late { Watch::ReadsAndWrites } else { Watch::Reads });
-        }
-        if !is_late {
-            return self.turn.backlog.forget(id);
-        }
-        if !was_late || taken > 0 {
-            self.turn.backlog.progress(id, self.now);
-        }
-        self.turn.backlog.waits(id, connection.outbound.unsent_bytes());
     }
 
     /// Frames offered less those delivered, queued and dropped: 0, or frames were lost without a word. Ask between turns:

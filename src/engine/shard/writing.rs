@@ -30,7 +30,7 @@ pub(super) type Portions = Vec<(ConnectionId, Portion)>;
 pub(super) struct Turn {
     /// Those to be written to at its end; each at most once.
     pub(super) touched: Vec<ConnectionId>,
-    /// Those whose queue was full for one of its frames.
+    /// Those whose queue was full for one of its frames, though some of them keep up.
     pub(super) full: Vec<ConnectionId>,
     /// Those who are late, from turn to turn.
     pub(super) backlog: Backlog,
@@ -108,7 +108,7 @@ impl<S: Socket> Shard<S> {
             *next += 1;
             let Some(connection) = self.connections.get_mut(id) else { continue };
             let was_late = connection.outbound.is_late();
-            if connection.outbound.is_troubled() {
+            if was_late {
                 self.turn.catch_up(connection, self.now);
             }
             match connection.outbound.prepare(&mut self.turn.workbench) {
@@ -152,10 +152,10 @@ impl<S: Socket> Shard<S> {
 
     /// Follows what a kernel call changed: who is late is watched, whose close is out ends the stream.
     fn settle(&mut self, id: ConnectionId, was_late: bool, taken: u64) {
-        if was_late || self.connections[id].outbound.is_late() {
-            self.settle_late(id, was_late, taken);
-        }
         let connection = &mut self.connections[id];
+        if was_late || connection.outbound.is_late() {
+            self.turn.settle_late(id, connection, was_late, taken, self.now);
+        }
         if let Phase::Closing { until } = connection.phase
             && connection.outbound.unsent_bytes() == 0
         {
