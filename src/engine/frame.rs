@@ -81,8 +81,8 @@ impl Frame {
     }
 
     /// How many WebSocket frames it is; 0 for gap notices and the connection's own.
-    pub fn count(&self) -> u64 {
-        self.0.count.into()
+    pub fn count(&self) -> u32 {
+        self.0.count
     }
 
     /// What is in it.

@@ -74,8 +74,10 @@ pub struct Outbound {
     /// A ping or pong for a late client: passes everything but a frame that is partly out.
     urgent: Option<Frame>,
     unsent_bytes: usize,
-    /// Bytes of the first frame that the kernel has taken already.
-    sent_of_first: usize,
+    /// Bytes of the first frame that the kernel has taken already: fewer than 4 GiB, as every frame has.
+    sent_of_first: u32,
+    /// Frames that count, see [`Frame::count`].
+    unsent_frames: u32,
     awaiting: Awaiting,
     /// The first in the queue is not a frame: it is the answer to the upgrade request.
     has_preface: bool,
@@ -111,6 +113,7 @@ impl Default for Outbound {
             urgent: None,
             unsent_bytes: 0,
             sent_of_first: 0,
+            unsent_frames: 0,
             awaiting: Awaiting::Nothing,
             has_preface: false,
             has_overflowed: false,
@@ -167,6 +170,7 @@ impl Outbound {
     /// Puts a frame behind everything, over the limit if need be: for what ends a conversation.
     pub fn send_last(&mut self, last: Frame, workbench: &mut Workbench) -> Offer {
         self.unsent_bytes += last.bytes().len();
+        self.unsent_frames += last.count();
         self.queue.push(last, workbench);
         self.touch()
     }
@@ -203,8 +207,9 @@ impl Outbound {
             self.unsent_bytes -= frame.bytes().len();
             dropped += frame.count();
         }
+        self.unsent_frames -= dropped;
         self.miss(dropped);
-        dropped
+        dropped.into()
     }
 
     /// The events of which nothing is out yet: their places, topics and times of arrival.
@@ -217,8 +222,8 @@ impl Outbound {
     }
 
     /// The client does not get so many frames.
-    pub fn miss(&mut self, frames: u64) {
-        self.missed = self.missed.saturating_add(u32::try_from(frames).unwrap_or(u32::MAX));
+    pub fn miss(&mut self, frames: u32) {
+        self.missed = self.missed.saturating_add(frames);
     }
 
     /// How many frames the client misses and has not been told of; from now on it has been.
@@ -227,15 +232,16 @@ impl Outbound {
         let next = self.queue.iter().nth(first).map(Frame::content);
         if let Some(Content::Gap(untold)) = next {
             self.unsent_bytes -= self.queue.remove(first, workbench).bytes().len();
-            self.miss(untold.into());
+            self.miss(untold);
         }
         mem::take(&mut self.missed)
     }
 
-    /// Puts a notice where the hole is: in front of everything of which nothing is out yet.
-    pub fn send_first(&mut self, notice: Frame, workbench: &mut Workbench) {
-        self.unsent_bytes += notice.bytes().len();
-        self.queue.insert(self.first_unsent(), notice, workbench);
+    /// Puts a frame in front of everything of which nothing is out yet: there holes are, too.
+    pub fn send_first(&mut self, first: Frame, workbench: &mut Workbench) {
+        self.unsent_bytes += first.bytes().len();
+        self.unsent_frames += first.count();
+        self.queue.insert(self.first_unsent(), first, workbench);
     }
 
     /// The place of the first frame that may still be dropped or preceded.
@@ -245,16 +251,17 @@ impl Outbound {
 
     /// Drops every frame of which nothing is out yet and returns how many those were. The answer to the upgrade request
     /// stays: without it nothing that follows could be read.
-    pub fn discard(&mut self, workbench: &mut Workbench) -> u64 {
+    pub fn discard(&mut self, workbench: &mut Workbench) -> u32 {
         let first = (self.first_unsent() > 0).then(|| self.queue.pop(workbench)).flatten();
         let mut discarded = 0;
         while let Some(frame) = self.queue.pop(workbench) {
             discarded += frame.count();
         }
         self.urgent = None;
-        self.unsent_bytes = 0;
+        (self.unsent_bytes, self.unsent_frames) = (0, 0);
         if let Some(first) = first {
-            self.unsent_bytes = first.bytes().len() - self.sent_of_first;
+            self.unsent_bytes = first.bytes().len() - self.sent_of_first as usize;
+            self.unsent_frames = first.count();
             self.queue = Queue::One(first);
         }
         discarded
@@ -269,14 +276,16 @@ impl Outbound {
                 None
             }
             Queue::One(_) => Some(Portion::First),
-            Queue::Many(frames) => Some(workbench.join(frames, self.sent_of_first)),
+            Queue::Many(frames) => Some(workbench.join(frames, self.sent_of_first as usize)),
         }
     }
 
     /// The bytes of a portion that was just prepared.
     pub fn bytes<'a>(&'a self, portion: &Portion, workbench: &'a Workbench) -> &'a [u8] {
         match portion {
-            Portion::First => &self.queue.first().expect("a portion was prepared").bytes()[self.sent_of_first..],
+            Portion::First => {
+                &self.queue.first().expect("a portion was prepared").bytes()[self.sent_of_first as usize..]
+            }
             Portion::Joined(place) => &workbench.joined[place.clone()],
         }
     }
@@ -297,7 +306,7 @@ impl Outbound {
         } else if self.unsent_bytes == 0 {
             self.awaiting = Awaiting::Nothing;
         }
-        Ok(Sent { frames, bytes: taken as u64 })
+        Ok(Sent { frames: frames.into(), bytes: taken as u64 })
     }
 
     /// The socket takes bytes again: whether somebody waits for that and is to be noted for the end of this turn.
@@ -325,8 +334,8 @@ impl Outbound {
     }
 
     /// Frames the kernel has not taken in full.
-    pub fn unsent_frames(&self) -> u64 {
-        self.queue.iter().map(Frame::count).sum()
+    pub fn unsent_frames(&self) -> u32 {
+        self.unsent_frames
     }
 
     fn touch(&mut self) -> Offer {
@@ -339,17 +348,16 @@ impl Outbound {
 
     fn admit_urgent(&mut self, workbench: &mut Workbench) {
         if let Some(control) = self.urgent.take() {
-            self.unsent_bytes += control.bytes().len();
-            self.queue.insert(self.first_unsent(), control, workbench);
+            self.send_first(control, workbench);
         }
     }
 
     /// Takes `bytes` off the front; returns how many frames are wholly out by that.
-    fn advance(&mut self, bytes: usize, workbench: &mut Workbench) -> u64 {
+    fn advance(&mut self, bytes: usize, workbench: &mut Workbench) -> u32 {
         debug_assert!(bytes <= self.unsent_bytes, "a socket takes what it is given");
         self.unsent_bytes -= bytes;
         let mut frames = 0;
-        let mut out = self.sent_of_first + bytes;
+        let mut out = self.sent_of_first as usize + bytes;
         while let Some(first) = self.queue.first()
             && out >= first.bytes().len()
         {
@@ -358,13 +366,16 @@ impl Outbound {
             self.has_preface = false;
             self.queue.pop(workbench);
         }
-        self.sent_of_first = out;
+        self.sent_of_first = u32::try_from(out).expect("the configuration limits events");
+        self.unsent_frames -= frames;
         frames
     }
 
     fn become_late(&mut self) {
+        if !self.is_late() {
+            self.queue.iter_mut().for_each(|frame| *frame = frame.detached());
+        }
         self.awaiting = Awaiting::Writability;
-        self.queue.iter_mut().for_each(|frame| *frame = frame.detached());
     }
 }
 

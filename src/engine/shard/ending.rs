@@ -68,9 +68,9 @@ impl<S: Socket> Shard<S> {
         self.timers.insert(until, id);
     }
 
-    pub(super) fn discard(&mut self, id: ConnectionId, reason: Drop) -> u64 {
+    pub(super) fn discard(&mut self, id: ConnectionId, reason: Drop) -> u32 {
         let discarded = self.connections[id].outbound.discard(&mut self.turn.workbench);
-        self.metrics.dropped(reason).add(discarded);
+        self.metrics.dropped(reason).add(discarded.into());
         discarded
     }
 
@@ -108,7 +108,7 @@ impl<S: Socket> Shard<S> {
     /// Lets go of a connection; what its client has not got in full is dropped for this reason.
     pub(super) fn remove(&mut self, id: ConnectionId, reason: Drop) {
         self.discard(id, reason);
-        self.metrics.dropped(reason).add(self.connections[id].outbound.unsent_frames());
+        self.metrics.dropped(reason).add(self.connections[id].outbound.unsent_frames().into());
         self.turn.backlog.forget(id);
         self.connections.remove(id);
     }

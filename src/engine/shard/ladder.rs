@@ -57,17 +57,18 @@ impl Turn {
         let older = frame.count() - newest.count();
         outbound.miss(older);
         let waiting = outbound.drop_topic(Some(topic), &mut self.workbench);
-        self.metrics.dropped(Drop::Replaced).add(older + waiting);
+        self.metrics.dropped(Drop::Replaced).add(u64::from(older) + waiting);
         newest
     }
 
     /// There is no room: an event is missed, or the client is closed.
     fn refuse(&mut self, outbound: &mut Outbound, frame: &Frame, policy: SlowPolicy) {
         outbound.miss(frame.count());
+        let count = frame.count().into();
         if policy != SlowPolicy::Close && matches!(frame.content(), Content::Events(..)) {
-            return self.metrics.dropped(Drop::Oldest).add(frame.count());
+            return self.metrics.dropped(Drop::Oldest).add(count);
         }
-        self.metrics.dropped(Drop::SlowConsumer).add(frame.count());
+        self.metrics.dropped(Drop::SlowConsumer).add(count);
         outbound.has_overflowed = true;
     }
 
@@ -166,7 +167,7 @@ impl<S: Socket> Shard<S> {
     /// Frames offered less those delivered, queued and dropped: 0, or frames were lost without a word. Ask between turns:
     /// then whoever has a queue is late.
     pub fn balance(&self) -> i64 {
-        let queued: u64 = self.turn.backlog.ids().map(|id| self.connections[id].outbound.unsent_frames()).sum();
+        let queued = self.turn.backlog.ids().map(|id| u64::from(self.connections[id].outbound.unsent_frames())).sum();
         self.metrics.frames_queued.set(queued);
         let dropped: u64 = Drop::OF_FRAMES.iter().map(|&reason| self.metrics.dropped(reason).get()).sum();
         let accounted = self.metrics.frames_out.get().wrapping_add(queued).wrapping_add(dropped);

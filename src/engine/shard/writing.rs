@@ -86,7 +86,7 @@ impl<S: Socket> Shard<S> {
                         self.turn.offer(id, connection, &frame);
                     }
                 }
-                self.metrics.frames_offered.add(frame.count() * group.members.len() as u64);
+                self.metrics.frames_offered.add(u64::from(frame.count()) * group.members.len() as u64);
                 if !own.is_empty() {
                     self.turn.offer_to_publishers(&mut self.connections, &mark, bundle, frame.content());
                 }
