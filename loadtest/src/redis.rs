@@ -4,7 +4,7 @@ use crate::patience::PATIENCE;
 use crate::port::free_port;
 use crate::publisher::Publisher;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 /// Starts that are tried: another program may take the port between the look and the use.
 const STARTS_MAX: usize = 3;
 
-/// A Redis on a free port of 127.0.0.1 that stores nothing. Ends with this value.
+/// A Redis on a free port, of 127.0.0.1 unless told otherwise, that stores nothing. Ends with this value.
 #[derive(Debug)]
 pub struct Redis {
+    wrapper: Vec<String>,
+    hosts: Vec<IpAddr>,
     port: u16,
     password: Option<&'static str>,
     process: Option<Child>,
@@ -39,20 +41,37 @@ impl Redis {
 
     /// A place where a Redis may run later: nobody listens on its port.
     pub fn stopped() -> Self {
-        Self { port: free_port(), password: None, process: None }
+        let hosts = vec![Ipv4Addr::LOCALHOST.into()];
+        Self { wrapper: Vec::new(), hosts, port: free_port(), password: None, process: None }
+    }
+
+    /// A place in another network namespace where a Redis may run later: it starts through another program, such as
+    /// `nsenter`, and listens at these addresses. The first one is where it is looked for.
+    pub fn stopped_behind(wrapper: &[&str], hosts: &[IpAddr]) -> Self {
+        let mut redis = Self::stopped();
+        redis.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
+        redis.hosts = hosts.to_vec();
+        redis
     }
 
     /// A place where a Redis that wants this password may run later.
     pub fn stopped_with_password(password: &'static str) -> Self {
-        Self { port: free_port(), password: Some(password), process: None }
+        let mut redis = Self::stopped();
+        redis.password = Some(password);
+        redis
     }
 
     /// Starts it on the port it has, and waits until it answers.
     pub fn restart(&mut self) -> io::Result<()> {
         self.kill();
-        let process = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", "", "--appendonly", "no"])
-            .args(["--daemonize", "no", "--dir", "/tmp"])
+        let hosts = self.hosts.iter().map(IpAddr::to_string);
+        let words: Vec<&str> = self.wrapper.iter().map(String::as_str).chain(["redis-server"]).collect();
+        let process = Command::new(words[0])
+            .args(&words[1..])
+            .arg("--bind")
+            .args(hosts)
+            .args(["--port", &self.port.to_string(), "--save", "", "--appendonly", "no"])
+            .args(["--daemonize", "no", "--protected-mode", "no", "--dir", "/tmp"])
             .args(self.password.map(|password| ["--requirepass", password]).into_iter().flatten())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -73,7 +92,12 @@ impl Redis {
 
     /// Where it listens, running or not.
     pub fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
+        self.address_at(self.hosts[0])
+    }
+
+    /// Where it listens, running or not, by another of its addresses.
+    pub fn address_at(&self, host: IpAddr) -> SocketAddr {
+        (host, self.port).into()
     }
 
     /// A connection that publishes.
