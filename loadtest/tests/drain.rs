@@ -29,6 +29,55 @@ fn those_who_asked_for_notices_are_told_before_the_close() {
     assert_eq!(server.wait(PATIENCE).unwrap().code(), Some(0));
 }
 
+/// A window above the patience of this test, in which a quarter of a minute or more lies between most closes.
+#[test]
+fn goodbyes_are_spread_over_the_window_and_each_client_is_told_its_own_moment() {
+    let window = Duration::from_secs(600);
+    let server = Launch::embedded().option("--drain-window", "10m").start().unwrap();
+    let connect = |_| Client::connect(server.address, "/ws?username=alice&meta=1").unwrap();
+    let mut clients: Vec<Client> = (0..40).map(connect).collect();
+    server.wait_until("/total/connections", 40);
+    server.terminate().unwrap();
+    let mut moments: Vec<u64> = clients.iter_mut().map(moment_of_return).collect();
+    moments.sort_unstable();
+    let (first, last) = (moments[0], moments[39]);
+    assert!(u128::from(last) < window.as_millis(), "{moments:?}");
+    assert!(u128::from(last - first) > window.as_millis() / 2, "all over the window: {moments:?}");
+    server.publisher().unwrap().publish("alice", "still here").unwrap();
+    let served = clients.iter_mut().filter_map(Client::text).filter(|text| text == "still here").count();
+    assert!(served > 20, "{served} of 40 are still served");
+}
+
+/// What the notice of a drain says to this client.
+fn moment_of_return(client: &mut Client) -> u64 {
+    let notice: serde_json::Value = serde_json::from_str(&client.text().expect("a notice")).unwrap();
+    assert_eq!(notice["type"], "fanout.draining");
+    notice["reconnect_after_ms"].as_u64().expect("a number of milliseconds")
+}
+
+#[test]
+fn what_waits_for_a_client_reaches_it_before_the_close() {
+    const EVENTS: usize = 100;
+    let launch = Launch::embedded().option("--outbound-max", "16MiB").option("--drain-window", "5s");
+    let mut server = launch.start().unwrap();
+    let mut slow = RawSocket::connect_narrow(server.address, 4096).unwrap().upgrade("/ws?username=slow").unwrap();
+    server.wait_until("/total/connections", 1);
+    let (mut publisher, event) = (server.publisher().unwrap(), "x".repeat(64 * 1024));
+    for _ in 0..EVENTS {
+        publisher.publish("slow", &event).unwrap();
+    }
+    server.wait_until("/total/late", 1);
+    server.terminate().unwrap();
+    eventually("the drain has begun", || server.log().contains("draining").then_some(()));
+    for number in 0..EVENTS {
+        let (opcode, payload) = slow.frame().unwrap();
+        assert!(opcode == Opcode::TEXT && payload.len() == event.len(), "event {number}");
+    }
+    assert_eq!(slow.close_code(), Some(1012));
+    drop(slow);
+    assert_eq!(server.wait(PATIENCE).unwrap().code(), Some(0));
+}
+
 #[test]
 fn clients_that_never_answer_do_not_hold_up_the_end() {
     let mut server = Launch::embedded().option("--drain-window", "1s").start().unwrap();

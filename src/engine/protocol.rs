@@ -136,9 +136,10 @@ pub enum Notice {
     SourceReconnected,
     /// So many frames were dropped because this client reads too slowly.
     Missed(u32),
-    /// The server drains; this connection will be closed within so many milliseconds.
+    /// The server drains.
     Draining {
-        /// How long the client should wait before it connects again.
+        /// In so many milliseconds this very connection is closed, and its client should connect again: who waits for
+        /// the close and who counts for himself come back at the same moment, and others at others.
         reconnect_after_ms: u64,
     },
     /// What let the client in is good for so many more milliseconds; then the connection is closed.

@@ -16,20 +16,18 @@ use std::time::Duration;
 /// How long a client gets to end its side after a close: as long as a slow mobile round trip, shorter than a drain.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Time between two closes of a drain: 20 000 clients in 2.5 s, slow enough that the instances they go to are not hit
-/// by all of them at once.
-const DRAIN_INTERVAL: Duration = Duration::from_micros(125);
-
 impl<S: Socket> Shard<S> {
-    /// Begins to close every connection with 1012, spread over at most `window`; what is left then is dropped.
+    /// Begins to close every connection with 1012, each at a moment of its own. The last [`LINGER`] of `window`, at most
+    /// half of it, is for what still waits for those who are closed last; what is left then is dropped.
     pub fn drain(&mut self, window: Duration) {
-        let connections = u32::try_from(self.connections.len()).expect("a process has fewer than 2^32 sockets");
-        let spread = DRAIN_INTERVAL.saturating_mul(connections).min(window / 2);
-        let reconnect_after_ms = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX);
-        self.notify(&Notice::Draining { reconnect_after_ms });
+        let spread = window.saturating_sub(LINGER).max(window / 2);
         self.drain_ends = Some(self.now.after(window));
-        for id in self.connections.keys() {
-            self.timers.insert(self.now.after(spread.mul_f64(fastrand::f64())), id);
+        self.distribute();
+        for id in self.connections.keys().collect::<Vec<_>>() {
+            let pause = spread.mul_f64(fastrand::f64());
+            let reconnect_after_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+            self.tell(id, &Notice::Draining { reconnect_after_ms });
+            self.timers.insert(self.now.after(pause), id);
             self.timers.insert(self.now.after(window), id);
         }
     }
