@@ -44,8 +44,8 @@ fn goodbyes_are_spread_over_the_window_and_each_client_is_told_its_own_moment() 
     assert!(u128::from(last) < window.as_millis(), "{moments:?}");
     assert!(u128::from(last - first) > window.as_millis() / 2, "all over the window: {moments:?}");
     server.publisher().unwrap().publish("alice", "still here").unwrap();
-    let served = clients.iter_mut().filter_map(Client::text).filter(|text| text == "still here").count();
-    assert!(served > 20, "{served} of 40 are still served");
+    let still_here = clients.iter_mut().filter_map(Client::text).filter(|text| text == "still here").count();
+    assert!(still_here > 20, "{still_here} of 40 are still served");
 }
 
 /// What the notice of a drain says to this client.

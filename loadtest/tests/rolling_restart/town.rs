@@ -63,9 +63,9 @@ impl Town {
                 break;
             }
             let sequence = {
-                let mut published = self.published(user);
-                published.push(Instant::now());
-                published.len() as u64 - 1
+                let mut moments = self.published(user);
+                moments.push(Instant::now());
+                moments.len() as u64 - 1
             };
             let username = &self.usernames[user];
             publisher.publish(username, Event { username, sequence }.json()).unwrap();
@@ -82,9 +82,9 @@ impl Town {
         let published = self.published(browser % self.usernames.len());
         for visit in visits {
             let from = visit.opened + SURE_AFTER;
-            let to = visit.closed.map_or_else(Instant::now, |closed| closed - SURE_AFTER);
+            let to = visit.closed.unwrap_or_else(Instant::now);
             let first = published.iter().position(|&at| at > from);
-            let last = published.iter().rposition(|&at| at < to);
+            let last = published.iter().rposition(|&at| at + SURE_AFTER < to);
             let (Some(first), Some(last)) = (first, last) else { continue };
             if first > last {
                 continue;

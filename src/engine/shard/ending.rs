@@ -17,8 +17,8 @@ use std::time::Duration;
 const LINGER: Duration = Duration::from_secs(2);
 
 impl<S: Socket> Shard<S> {
-    /// Begins to close every connection with 1012, each at a moment of its own. The last [`LINGER`] of `window`, at most
-    /// half of it, is for what still waits for those who are closed last; what is left then is dropped.
+    /// Begins to close every connection with 1012, each at a moment of its own. The last two seconds of `window`, at most
+    /// half of it, are for what still waits for those who are closed last; what is left then is dropped.
     pub fn drain(&mut self, window: Duration) {
         let spread = window.saturating_sub(LINGER).max(window / 2);
         self.drain_ends = Some(self.now.after(window));
