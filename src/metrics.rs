@@ -4,9 +4,11 @@
 //! instruction on the hot path. Histograms are recorded without sharing and copied out once a second.
 
 mod canary;
+mod entrance;
 
 pub(crate) use self::canary::microseconds;
 pub use self::canary::{CANARY_AGE_MAX, CanaryStatus, Expectation};
+pub use self::entrance::{Entrance, Refused};
 
 use crate::wire::close::CloseCode;
 use hdrhistogram::Histogram;
@@ -187,6 +189,8 @@ pub struct NodeMetrics {
     pub http_requests: Counter,
     /// HTTP connections closed for want of a whole request in time.
     pub http_timeouts: Counter,
+    /// What happens at this shard's entrance.
+    pub entrance: Entrance,
     dropped: [Counter; Drop::ALL.len()],
     slow: [Counter; Slowness::ALL.len()],
     closed: [Counter; CloseCode::ALL.len()],
@@ -224,6 +228,7 @@ impl Default for NodeMetrics {
             client_messages_refused: Counter::default(),
             http_requests: Counter::default(),
             http_timeouts: Counter::default(),
+            entrance: Entrance::default(),
             dropped: Default::default(),
             slow: Default::default(),
             closed: Default::default(),

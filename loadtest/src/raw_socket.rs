@@ -43,16 +43,24 @@ impl RawSocket {
     /// # Errors
     /// With the server's answer where it is anything but 101.
     pub fn upgrade(mut self, target: &str) -> io::Result<Self> {
-        let head = format!(
-            "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
-        self.send(head.as_bytes())?;
-        let answer = self.answer()?;
+        let answer = self.ask_to_upgrade(target, "")?;
         if answer.status != 101 {
             return Err(io::Error::other(format!("{target} was answered with {answer:?}")));
         }
         Ok(self)
+    }
+
+    /// Asks for a WebSocket at `target`, with further header fields, each with its end of line: the answer, whatever it
+    /// is.
+    pub fn ask_to_upgrade(&mut self, target: &str, fields: &str) -> io::Result<Answer> {
+        self.send(
+            format!(
+                "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
+            )
+            .as_bytes(),
+        )?;
+        self.answer()
     }
 
     /// Sends these bytes and nothing else.

@@ -63,6 +63,8 @@ pub enum Kind {
     Core,
     /// Origins of web pages.
     Origins,
+    /// Networks and addresses.
+    Networks,
     /// A path of this server.
     Path,
     /// A tracing filter.
@@ -95,7 +97,7 @@ impl Kind {
             Self::Prefix => "TEXT",
             Self::SlowPolicy => "POLICY",
             Self::Core => "CORE",
-            Self::Cores | Self::Origins | Self::Patterns => "LIST",
+            Self::Cores | Self::Origins | Self::Networks | Self::Patterns => "LIST",
             Self::Path => "PATH",
             Self::Filter => "FILTER",
             Self::Switch => "",
@@ -140,6 +142,7 @@ impl fmt::Display for Kind {
             }
             Self::Core => f.write_str("auto, none or a core number"),
             Self::Origins => f.write_str("* or a comma list of scheme://host[:port]"),
+            Self::Networks => f.write_str("a comma list of networks and addresses such as 10.0.0.0/8 or ::1"),
             Self::Path => f.write_str("a path such as /echo that is not one of the server's own"),
             Self::Filter => f.write_str(
                 "off, error, warn, info, debug or trace, or tracing directives such as info,fanout::brokers=debug",

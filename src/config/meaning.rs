@@ -7,6 +7,7 @@ use super::cores::{BrokerSeat, CoreList, Ranges, SHARDS_BEYOND_CORES_MAX, Seatin
 use super::host::{CONNECTIONS_DERIVED_MAX, Host, descriptors_reserved};
 use super::kind::Kind;
 use super::log::{Log, LogFormat, is_filter};
+use super::networks::Networks;
 use super::origins::Origins;
 use super::redis::{RedisAddress, is_host};
 use super::secret::Secret;
@@ -72,10 +73,14 @@ pub(super) fn config(arguments: &Arguments, host: &Host) -> Result<Config, Refus
             ping_interval: Some(span(arguments, Key::PingInterval)?).filter(|interval| !interval.is_zero()),
             pong_timeout: span(arguments, Key::PongTimeout)?,
         },
+        overload_after: Some(span(arguments, Key::OverloadAfter)?).filter(|span| !span.is_zero()),
         drain_window: span(arguments, Key::DrainWindow)?,
         allowed_origins: arguments.required(Key::AllowedOrigins, |text| {
             Origins::parse(text).map_err(|invalid| Unfit::Because(invalid.to_string()))
         })?,
+        trusted_proxies: arguments
+            .optional(Key::TrustedProxies, |text| Networks::parse(text).map_err(Unfit::Because))?
+            .unwrap_or_default(),
         auth: Auth::of(arguments)?,
         admin_token: arguments.optional(Key::AdminToken, token)?,
         spread_above: size(arguments, Key::SpreadAbove)?,
@@ -209,6 +214,8 @@ fn limits(arguments: &Arguments, host: &Host, seating: &Seating) -> Result<Limit
     let connections_max = optional_number(arguments, Key::MaxConnections)?;
     Ok(Limits {
         connections_max: connections_max.unwrap_or(usize::try_from(derived).unwrap_or(usize::MAX)),
+        connections_per_user_max: number(arguments, Key::MaxConnectionsPerUser)?,
+        connections_per_address_max: number(arguments, Key::MaxConnectionsPerAddress)?,
         topics_per_connection_max: size(arguments, Key::MaxChannels)?,
         client_messages_per_second: number(arguments, Key::ClientMessagesPerSecond)?,
         client_message_bytes_max: size(arguments, Key::MaxClientFrame)?,

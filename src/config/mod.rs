@@ -17,6 +17,7 @@ pub mod host;
 mod kind;
 pub mod log;
 mod meaning;
+pub mod networks;
 pub mod origins;
 mod printout;
 pub mod redis;
@@ -33,6 +34,7 @@ pub use check::{Check, Verdict, checklist};
 pub use host::{Host, IoUringRefusal};
 pub use kind::Kind;
 pub use log::{Log, LogFormat};
+pub use networks::Networks;
 pub use origins::{InvalidOrigins, Origins};
 pub use redis::{InvalidRedisUrl, RedisAddress};
 pub use secret::Secret;
@@ -74,10 +76,14 @@ pub struct Config {
     pub limits: Limits,
     /// How silence is noticed.
     pub heartbeat: Heartbeat,
+    /// How long a shard may be behind before new clients are turned away; `None` is for ever.
+    pub overload_after: Option<Duration>,
     /// Over how long the goodbyes of a stopping server are spread.
     pub drain_window: Duration,
     /// Which web pages may connect.
     pub allowed_origins: Origins,
+    /// Whose word about a client's address is taken.
+    pub trusted_proxies: Networks,
     /// Who is asked for a token.
     pub auth: Auth,
     /// Opens the private door; `None` leaves it to direct local requests.
@@ -161,6 +167,10 @@ impl RedisSubscribe {
 pub struct Limits {
     /// Connections at a time, of all shards together.
     pub connections_max: usize,
+    /// Connections of one username; 0 is any number.
+    pub connections_per_user_max: u32,
+    /// Connections of one client address; 0 is any number.
+    pub connections_per_address_max: u32,
     /// Topics one connection may follow.
     pub topics_per_connection_max: usize,
     /// Messages a client may send per second; 0 is any number.

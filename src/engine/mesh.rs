@@ -74,7 +74,7 @@ pub enum Delivery {
 pub struct Adoption<S = TcpStream> {
     /// The stream behind the request head: non-blocking, with its options set.
     pub socket: S,
-    /// The other end.
+    /// The client's address.
     pub peer: SocketAddr,
     /// The answer to the upgrade request, to be sent first.
     pub response: Bytes,
@@ -84,4 +84,6 @@ pub struct Adoption<S = TcpStream> {
     pub admission: Admission,
     /// How long it may live, from now on; `None` is for ever. Whoever holds its socket sees to that.
     pub lifetime: Option<Duration>,
+    /// What it has for as long as its socket lives; whoever holds that one keeps this, too, and drops both together.
+    pub permit: Option<Box<dyn Send>>,
 }

@@ -1,5 +1,7 @@
 //! `/metrics`: the counters as `OpenMetrics` text, which Prometheus reads.
 
+mod entrance;
+
 use super::response::Response;
 use super::site::Site;
 use crate::metrics::{Drop, Expectation, NodeMetrics, Registry, Slowness};
@@ -107,6 +109,7 @@ impl Collector for Scrape {
         self.encode_dropped(&mut encoder)?;
         self.encode_slow(&mut encoder)?;
         self.encode_closed(&mut encoder)?;
+        self.encode_entrance(&mut encoder)?;
         self.encode_turns(&mut encoder)
     }
 }

@@ -1,5 +1,6 @@
 //! The gate of WebSocket clients: who shows a good token, where tokens are asked for.
 
+use super::decline::Decline;
 use super::door::is_own_origin;
 use super::refusal::Refusal;
 use super::request::Request;
@@ -7,10 +8,11 @@ use super::response::Response;
 use super::site::Site;
 use crate::auth::{self, BadToken, Carrier, Identity};
 use crate::ear::wall_clock;
+use crate::metrics::Refused;
 use std::time::Instant;
 
 /// Says who a client is, or why it does not get in; `None` where nobody is asked.
-pub(super) fn identify(site: &Site, request: &Request<'_>) -> Result<Option<Identity>, Response> {
+pub(super) fn identify(site: &Site, request: &Request<'_>) -> Result<Option<Identity>, Decline> {
     let Some(keyring) = &site.keyring else { return Ok(None) };
     let carried = auth::carried(request.head()).and_then(|carried| carried.ok_or(BadToken::Missing));
     let carried = carried.map_err(unauthorized)?;
@@ -23,23 +25,27 @@ pub(super) fn identify(site: &Site, request: &Request<'_>) -> Result<Option<Iden
 
 /// Any page can make a browser connect here with the cookie it keeps for this server (RFC 6455 §10.2). Where all origins
 /// are allowed, only this server's own pages may let a cookie speak for them.
-fn check_page(request: &Request<'_>) -> Result<(), Response> {
+fn check_page(request: &Request<'_>) -> Result<(), Decline> {
     let host = request.head().host.unwrap_or_default();
     match request.header("origin") {
         Ok(None) => Ok(()),
         Ok(Some(origin)) if is_own_origin(origin, host) => Ok(()),
         _ => {
             let hint = "list the page's origin in the server's --allowed-origins, or send the token in another way";
-            Err(Refusal::new(403, "a cookie does not speak for a page of another site", hint).into())
+            let refusal = Refusal::new(403, "a cookie does not speak for a page of another site", hint);
+            Err(Decline::new(Refused::CookieOrigin, refusal))
         }
     }
 }
 
 /// 401, as RFC 6750 §3 wants it.
-fn unauthorized(bad: BadToken) -> Response {
-    let challenge = match bad {
-        BadToken::Missing => "Bearer realm=\"fanout\"",
-        _ => "Bearer realm=\"fanout\", error=\"invalid_token\"",
+fn unauthorized(bad: BadToken) -> Decline {
+    let invalid = "Bearer realm=\"fanout\", error=\"invalid_token\"";
+    let (reason, challenge) = match bad {
+        BadToken::Missing => (Refused::TokenMissing, "Bearer realm=\"fanout\""),
+        BadToken::Expired => (Refused::TokenExpired, invalid),
+        _ => (Refused::TokenBad, invalid),
     };
-    Response::from(Refusal::new(401, bad.to_string(), bad.hint())).with("WWW-Authenticate", challenge)
+    let refusal = Refusal::new(401, bad.to_string(), bad.hint());
+    Decline::new(reason, Response::from(refusal).with("WWW-Authenticate", challenge))
 }

@@ -3,6 +3,9 @@
 //! [`Front`] owns all HTTP connections of one shard. It is driven by readiness and by ticks, never waits, and does
 //! nothing but read, answer and write. Requests of one connection are answered in order, one at a time.
 
+mod census;
+mod client_address;
+mod decline;
 mod dismissal;
 mod door;
 mod exchange;
@@ -17,6 +20,7 @@ mod routes;
 mod site;
 mod upgrade;
 
+pub use census::{Census, Permit, Places};
 pub use pages::{health, ready};
 pub use refusal::Refusal;
 pub use request::Request;
@@ -348,10 +352,11 @@ impl Front {
 
     /// Lets a connection go to where it lives from now on.
     fn hand_over(&mut self, key: ExchangeKey, upgrade: Upgrade, unread: &[u8]) -> Step {
-        let Exchange { socket, peer, .. } = self.exchanges.remove(key).expect("the exchange was just answered");
+        let Exchange { socket, .. } = self.exchanges.remove(key).expect("the exchange was just answered");
         self.site.metrics().http_requests.add(1);
-        let (Upgrade { response, admission, lifetime }, unread) = (upgrade, Bytes::copy_from_slice(unread));
-        Step::Upgrade(Box::new(Adoption { socket, peer, response, unread, admission, lifetime }))
+        let Upgrade { response, admission, client: peer, lifetime, permit } = upgrade;
+        let unread = Bytes::copy_from_slice(unread);
+        Step::Upgrade(Box::new(Adoption { socket, peer, response, unread, admission, lifetime, permit }))
     }
 
     fn respond(&mut self, key: ExchangeKey, response: Response, extent: Extent, now: Tick) -> ControlFlow<Step> {

@@ -3,7 +3,7 @@
 use super::refusal::Refusal;
 use super::response::Response;
 use super::site::Site;
-use crate::metrics::{BrokerStatus, Drop, Expectation, NodeMetrics, Slowness};
+use crate::metrics::{BrokerStatus, Drop, Expectation, NodeMetrics, Refused, Slowness};
 use crate::wire::close::CloseCode;
 use serde_json::{Map, Value, json};
 use std::sync::atomic::Ordering;
@@ -77,6 +77,7 @@ fn counts(shards: &[&NodeMetrics], nodes: &[&NodeMetrics]) -> Value {
     let sum = |value: fn(&NodeMetrics) -> u64| shards.iter().map(|node| value(node)).sum::<u64>();
     let dropped = |reason| nodes.iter().map(|node| node.dropped(reason).get()).sum::<u64>().into();
     let slow = |cause| nodes.iter().map(|node| node.slow(cause).get()).sum::<u64>().into();
+    let refused = |reason| shards.iter().map(|shard| shard.entrance.refused(reason).get()).sum::<u64>().into();
     let closed = |code| nodes.iter().map(|node| node.closed(code).get()).sum::<u64>().into();
     json!({
         "connections": sum(|node| node.connections.get()),
@@ -92,6 +93,7 @@ fn counts(shards: &[&NodeMetrics], nodes: &[&NodeMetrics]) -> Value {
         "ledger_difference": shards.iter().map(|node| node.ledger_difference.get().cast_signed()).sum::<i64>(),
         "slow": Slowness::ALL.map(|cause| (cause.label().to_owned(), slow(cause))).into_iter().collect::<Map<_, _>>(),
         "dropped": Drop::ALL.map(|reason| (reason.label().to_owned(), dropped(reason))).into_iter().collect::<Map<_, _>>(),
+        "refused": Refused::ALL.map(|reason| (reason.label().to_owned(), refused(reason))).into_iter().collect::<Map<_, _>>(),
         "closed": CloseCode::ALL.map(|code| (code.label(), closed(code))).into_iter().collect::<Map<_, _>>(),
     })
 }

@@ -2,6 +2,7 @@
 
 use super::refusal::Refusal;
 use crate::auth::Identity;
+use crate::metrics::Refused;
 use crate::wire::head::{BadField, Head};
 use crate::wire::query::{BadQuery, Query};
 use crate::wire::username::Username;
@@ -32,7 +33,7 @@ impl<'a> Request<'a> {
             return Ok(());
         }
         let hint = "connect under the username that is the token's sub, or one that its usernames list";
-        Err(Refusal::new(403, "the token is for somebody else", hint))
+        Err(Refusal::new(403, "the token is for somebody else", hint).counted_as(Refused::TokenForeign))
     }
 
     /// The head as it was read.

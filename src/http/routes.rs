@@ -12,6 +12,7 @@ use super::response::Response;
 use super::site::Site;
 use super::upgrade::{self, Upgrade};
 use crate::engine::topic::Topic;
+use crate::metrics::Refused;
 use crate::wire::head::Method;
 
 /// Longest body that is read and thrown away where none is wanted: more than any form, less than any upload.
@@ -98,7 +99,8 @@ impl Pattern {
 impl Route {
     fn answer(&self, site: &Site, request: &Request<'_>, rest: &str) -> Result<Answer, Response> {
         if let Access::PrivateDoor = self.access {
-            door::check(request, site.settings.admin_token.as_deref())?;
+            let passed = door::check(request, site.settings.admin_token.as_deref());
+            passed.inspect_err(|_| site.metrics().entrance.refused(Refused::PrivateDoor).add(1))?;
         }
         let head = request.head();
         match (self.serve, head.method) {

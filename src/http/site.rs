@@ -1,5 +1,6 @@
 //! What this server answers for: families of clients, settings, and where the counters are.
 
+use super::census::Census;
 use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
@@ -8,7 +9,9 @@ use crate::engine::protocol::Admission;
 use crate::engine::topic::TopicHasher;
 use crate::mesh::NodeId;
 use crate::metrics::{NodeMetrics, Registry};
+use ipnet::IpNet;
 use std::cell::RefCell;
+use std::time::Duration;
 
 /// How a family lets a request in, or why it does not.
 pub type Admit = Box<dyn Fn(&Request<'_>) -> Result<Admission, Refusal>>;
@@ -43,6 +46,10 @@ pub struct HttpSettings {
     pub event_bytes_max: usize,
     /// WebSocket connections of all shards together.
     pub connections_max: usize,
+    /// How long a shard may be behind before new clients are turned away; `None` is for ever.
+    pub overload_after: Option<Duration>,
+    /// Whose word about a client's address is taken.
+    pub trusted_proxies: Vec<IpNet>,
     /// This server's version.
     pub version: &'static str,
 }
@@ -59,6 +66,8 @@ pub struct Site {
     pub settings: HttpSettings,
     /// What WebSocket clients' tokens are checked with; `None` asks nobody for one.
     pub keyring: Option<RefCell<Keyring>>,
+    /// How many connections each user and each address has; `None` where any number may be.
+    pub census: Option<Census>,
     /// This shard.
     pub node: NodeId,
 }
@@ -72,5 +81,10 @@ impl Site {
     /// Whether another WebSocket connection would be one too many.
     pub(super) fn is_full(&self) -> bool {
         self.registry.admitted() >= self.settings.connections_max as u64
+    }
+
+    /// Whether this shard of them all has been behind for too long to take more on.
+    pub(super) fn is_overloaded(&self, shard: NodeId) -> bool {
+        self.settings.overload_after.is_some_and(|bound| self.registry.shards[shard.index()].entrance.behind() >= bound)
     }
 }

@@ -1,24 +1,41 @@
 //! From an HTTP request to a WebSocket connection: the server's half of the handshake (RFC 6455 §4.2).
 
+use super::client_address::client_address;
+use super::decline::Decline;
 use super::gate;
 use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
 use super::routes::{Answer, method_not_allowed};
 use super::site::{Family, Site};
-use crate::auth;
+use crate::auth::{self, Identity};
+use crate::engine::placement::Placement;
 use crate::engine::protocol::Admission;
+use crate::engine::topic::Topic;
+use crate::mesh::NodeId;
+use crate::metrics::Refused;
 use crate::wire::head::{Head, Method, Version};
 use bytes::Bytes;
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tungstenite::handshake::derive_accept_key;
 
 /// Seconds after which a client that found the server full should come back: some will have left by then.
-const FULL_RETRY_SECONDS: &str = "5";
+const FULL_RETRY_SECONDS: RangeInclusive<u32> = 3..=7;
 
 /// Seconds after which a client that found the server leaving should come back: to another one, or a new one.
-const DRAINING_RETRY_SECONDS: &str = "1";
+const DRAINING_RETRY_SECONDS: RangeInclusive<u32> = 1..=1;
+
+/// Seconds after which a client that found the server behind should come back: 20 000 of them are 2 000 a second then, a
+/// fifth of what one core can take in.
+const OVERLOADED_RETRY_SECONDS: RangeInclusive<u32> = 1..=10;
+
+/// Seconds after which a client whose user or address has too many connections should come back: as long as it takes to
+/// close a tab; a client that ignores this costs a request each time.
+const LIMITED_RETRY_SECONDS: RangeInclusive<u32> = 5..=15;
 
 /// A request that becomes a connection.
 pub(super) struct Upgrade {
@@ -26,19 +43,26 @@ pub(super) struct Upgrade {
     pub(super) response: Bytes,
     /// Its conversation and place.
     pub(super) admission: Admission,
+    /// Whose connection it is.
+    pub(super) client: SocketAddr,
     /// How long it may live; `None` is for ever.
     pub(super) lifetime: Option<Duration>,
+    /// What it has while it lasts; `None` where nothing is counted.
+    pub(super) permit: Option<Box<dyn Send>>,
 }
 
 /// Admits a request to a family, or says why not. Cheap and general reasons come first.
 pub(super) fn answer(site: &Site, family: &Family, request: &Request<'_>) -> Answer {
     match admit(site, family, request) {
         Ok(upgrade) => Answer::Upgrade(upgrade),
-        Err(response) => Answer::Response(response),
+        Err(Decline { reason, response }) => {
+            site.metrics().entrance.refused(reason).add(1);
+            Answer::Response(response)
+        }
     }
 }
 
-fn admit(site: &Site, family: &Family, request: &Request<'_>) -> Result<Upgrade, Response> {
+fn admit(site: &Site, family: &Family, request: &Request<'_>) -> Result<Upgrade, Decline> {
     let head = request.head();
     check_asked(head)?;
     check_version(head)?;
@@ -47,12 +71,17 @@ fn admit(site: &Site, family: &Family, request: &Request<'_>) -> Result<Upgrade,
         refuse(400, "Sec-WebSocket-Key is missing, repeated or malformed", hint)
     })?;
     check_origin(request, site.settings.allowed_origins.as_deref())?;
+    // A signature is the dearest thing to check: a shard that is behind has no time for one.
+    check_pace(site, site.node)?;
     let identity = gate::identify(site, request)?;
-    let admission = (family.admit)(&request.of(identity.as_ref())).map_err(Response::from)?;
+    let admission = (family.admit)(&request.of(identity.as_ref()))?;
     check_room(site)?;
+    check_pace(site, admission.placement.owner(site.node, site.registry.shards.len()))?;
+    let client = client_address(head, request.peer(), &site.settings.trusted_proxies);
+    let permit = permit(site, user(&admission, identity.as_ref()).as_deref(), client.ip())?;
     site.metrics().admitted.add(1);
     let response = switching(key, auth::offers_marker(head).then_some(auth::MARKER));
-    Ok(Upgrade { response, admission, lifetime: identity.map(|identity| identity.lifetime) })
+    Ok(Upgrade { response, admission, client, lifetime: identity.map(|identity| identity.lifetime), permit })
 }
 
 /// RFC 6455 §4.2.1: GET, HTTP/1.1, and the client must want it.
@@ -92,7 +121,7 @@ fn find_key<'a>(head: &Head<'a>) -> Option<&'a str> {
 }
 
 /// RFC 6455 §10.2: only browsers send an origin, and only they can be made to connect by a foreign page.
-fn check_origin(request: &Request<'_>, allowed: Option<&[String]>) -> Result<(), Response> {
+fn check_origin(request: &Request<'_>, allowed: Option<&[String]>) -> Result<(), Decline> {
     let is_allowed = match (allowed, request.header("origin")) {
         (None, _) | (_, Ok(None)) => true,
         (Some(allowed), Ok(Some(origin))) => allowed.iter().any(|known| known.eq_ignore_ascii_case(origin)),
@@ -101,18 +130,57 @@ fn check_origin(request: &Request<'_>, allowed: Option<&[String]>) -> Result<(),
     if is_allowed {
         return Ok(());
     }
-    Err(refuse(403, "this origin is not allowed", "the server's --allowed-origins lists the sites that may connect"))
+    let hint = "the server's --allowed-origins lists the sites that may connect";
+    Err(Decline::new(Refused::Origin, refuse(403, "this origin is not allowed", hint)))
 }
 
-fn check_room(site: &Site) -> Result<(), Response> {
-    let (error, hint, seconds) = if site.registry.draining.load(Ordering::Acquire) {
-        ("the server is shutting down", "connect again, to another instance or a new one", DRAINING_RETRY_SECONDS)
-    } else if site.is_full() {
-        ("too many connections", "come back later; the server's --max-connections sets the limit", FULL_RETRY_SECONDS)
-    } else {
+fn check_room(site: &Site) -> Result<(), Decline> {
+    if site.registry.draining.load(Ordering::Acquire) {
+        let refusal = refuse(503, "the server is shutting down", "connect again, to another instance or a new one");
+        return Err(Decline::new(Refused::Draining, refusal).retry_after(DRAINING_RETRY_SECONDS));
+    }
+    if site.is_full() {
+        let hint = "come back later; the server's --max-connections sets the limit";
+        let refusal = refuse(503, "too many connections", hint);
+        return Err(Decline::new(Refused::Full, refusal).retry_after(FULL_RETRY_SECONDS));
+    }
+    Ok(())
+}
+
+/// Who is connected comes first: a shard that is behind takes nobody on.
+fn check_pace(site: &Site, shard: NodeId) -> Result<(), Decline> {
+    if !site.is_overloaded(shard) {
         return Ok(());
+    }
+    let refusal = refuse(503, "the server is overloaded", "come back later, or connect to another instance");
+    Err(Decline::new(Refused::Overloaded, refusal).retry_after(OVERLOADED_RETRY_SECONDS))
+}
+
+/// Who counts as the user: the name that a connection is placed by, or else the one that its token is for.
+fn user<'a>(admission: &'a Admission, identity: Option<&'a Identity>) -> Option<Cow<'a, str>> {
+    match &admission.placement {
+        Placement::Keyed(topic) => Some(Topic::key(topic)),
+        Placement::Anywhere => identity.map(|identity| identity.subject.as_str().into()),
+    }
+}
+
+/// Takes a place among those of the user and of the address, where these are counted.
+fn permit(site: &Site, user: Option<&str>, address: IpAddr) -> Result<Option<Box<dyn Send>>, Decline> {
+    let Some(census) = &site.census else { return Ok(None) };
+    let reason = match census.admit(user, address) {
+        Ok(permit) => return Ok(Some(Box::new(permit))),
+        Err(reason) => reason,
     };
-    Err(Response::from(Refusal::new(503, error, hint)).with("Retry-After", seconds))
+    let (error, hint) = if reason == Refused::UserFull {
+        let hint =
+            "close another connection of this user first; the server's --max-connections-per-user sets the limit";
+        ("too many connections of this user", hint)
+    } else {
+        let hint = "close another one first; the server's --max-connections-per-address sets the limit, and its \
+                    --trusted-proxies must name the proxies in front of it";
+        ("too many connections from this address", hint)
+    };
+    Err(Decline::new(reason, refuse(429, error, hint)).retry_after(LIMITED_RETRY_SECONDS))
 }
 
 /// The response that ends HTTP on this connection (RFC 6455 §4.2.2). No extension is agreed on, and no subprotocol but

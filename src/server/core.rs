@@ -9,7 +9,7 @@
 use super::lease::{Due, Leases};
 use super::listener::{BACKLOG, Listener};
 use super::outlet::KernelOutlet;
-use super::socket::TcpSocket;
+use super::socket::{TcpSocket, Tenure};
 use super::token::Token;
 use crate::ear::{self, Doorbell, Ear, Interest, Ready, TICK, Tick};
 use crate::engine::connection::ConnectionId;
@@ -355,10 +355,10 @@ impl Core {
         if home != self.mesh.id() {
             return self.mesh.send(home, Control::Adopt(Box::new(adoption)));
         }
-        let Adoption { socket, peer, response, unread, admission, lifetime } = adoption;
+        let Adoption { socket, peer, response, unread, admission, lifetime, permit } = adoption;
         let lease = lifetime.map(|lifetime| self.leases.grant(lifetime, self.clock.now));
-        let socket = TcpSocket::new(socket, self.ear.clone(), lease);
-        self.shard.arrive(Adoption { socket, peer, response, unread, admission, lifetime });
+        let socket = TcpSocket::new(socket, self.ear.clone(), Tenure { lease, permit });
+        self.shard.arrive(Adoption { socket, peer, response, unread, admission, lifetime, permit: None });
     }
 
     /// Where a connection is to live; what was passed on by its owner stays.

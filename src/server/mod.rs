@@ -21,7 +21,7 @@ use crate::engine::placement::Spread;
 use crate::engine::protocol::SlowPolicy;
 use crate::engine::shard::Limits;
 use crate::engine::topic::TopicHasher;
-use crate::http::{HttpSettings, Site};
+use crate::http::{Census, HttpSettings, Places, Site};
 use crate::mesh;
 use crate::mesh::NodeId;
 use crate::metrics::Registry;
@@ -68,6 +68,10 @@ pub fn serve(config: &Config, host: &Host) -> Result<(), StartError> {
         hasher,
         registry: registry.clone(),
     });
+    let census = Census::of(Places {
+        per_user_max: config.limits.connections_per_user_max,
+        per_address_max: config.limits.connections_per_address_max,
+    });
     let mut executors = Vec::with_capacity(shards + 1);
     if let Some(core) = config.broker_core {
         let seat = broker.take().expect("it has one seat");
@@ -81,7 +85,8 @@ pub fn serve(config: &Config, host: &Host) -> Result<(), StartError> {
     for (node, listener) in nodes.into_iter().zip(plan.listeners) {
         let index = node.id().index();
         let keyring = plan.keyring.clone();
-        let site = SitePlan { config: config.clone(), registry: registry.clone(), hasher, keyring };
+        let census = census.clone();
+        let site = SitePlan { config: config.clone(), registry: registry.clone(), hasher, keyring, census };
         let seat = ShardSeat { node, listener, site, broker: broker.take() };
         executors.push(spawn(&format!("shard-{index}"), config.cores[index], move || seat.run())?);
     }
@@ -161,6 +166,7 @@ struct SitePlan {
     registry: Registry,
     hasher: TopicHasher,
     keyring: Option<Keyring>,
+    census: Option<Census>,
 }
 
 impl SitePlan {
@@ -172,12 +178,15 @@ impl SitePlan {
             publish_prefix: config.workflow_prefix.clone(),
             event_bytes_max: config.limits.event_bytes_max,
             connections_max: config.limits.connections_max,
+            overload_after: config.overload_after,
+            trusted_proxies: config.trusted_proxies.as_slice().to_vec(),
             version: env!("CARGO_PKG_VERSION"),
         };
         let families = protocols::families(&protocol_settings(config), self.hasher);
         let registry = self.registry.clone();
         let keyring = self.keyring.clone().map(RefCell::new);
-        Site { families, hasher: self.hasher, registry, settings, node, keyring }
+        let census = self.census.clone();
+        Site { families, hasher: self.hasher, registry, settings, node, keyring, census }
     }
 }
 

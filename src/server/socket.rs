@@ -13,13 +13,22 @@ pub(super) struct TcpSocket {
     stream: TcpStream,
     ear: Ear,
     token: u64,
-    /// Until it has its seat.
-    lease: Option<Box<Lease>>,
+    /// Where it has no bounds there is nothing.
+    tenure: Option<Box<Tenure>>,
+}
+
+/// What bounds a connection's stay.
+pub(super) struct Tenure {
+    /// How long it may live, until it has its seat.
+    pub(super) lease: Option<Lease>,
+    /// Its place among those of its user and address.
+    pub(super) permit: Option<Box<dyn Send>>,
 }
 
 impl TcpSocket {
-    pub(super) fn new(stream: TcpStream, ear: Ear, lease: Option<Lease>) -> Self {
-        Self { stream, ear, token: 0, lease: lease.map(Box::new) }
+    pub(super) fn new(stream: TcpStream, ear: Ear, tenure: Tenure) -> Self {
+        let has_bounds = tenure.lease.is_some() || tenure.permit.is_some();
+        Self { stream, ear, token: 0, tenure: has_bounds.then(|| Box::new(tenure)) }
     }
 
     /// Gives the kernel what it takes now.
@@ -37,7 +46,7 @@ impl Socket for TcpSocket {
         self.token = Token::Connection(id).number();
         let added = self.ear.add(&self.stream, self.token, Interest::Reads);
         added.expect("a socket that is in no set fits into this one");
-        if let Some(lease) = self.lease.take() {
+        if let Some(lease) = self.tenure.as_mut().and_then(|tenure| tenure.lease.take()) {
             lease.run(id);
         }
     }

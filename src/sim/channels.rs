@@ -139,6 +139,7 @@ impl Hall {
             response: Bytes::from_static(b"\x81\x00"),
             unread: Bytes::new(),
             lifetime: None,
+            permit: None,
         });
         self.clients.push(Client { wire, shard, heard: Vec::new(), read_bytes: 2, has_left: false });
     }

@@ -115,6 +115,7 @@ impl Talk {
             response: Bytes::from_static(b"101"),
             unread: Bytes::new(),
             lifetime: None,
+            permit: None,
         });
     }
 

@@ -234,6 +234,7 @@ impl World {
                 response: Bytes::from_static(WELCOME),
                 unread: Bytes::new(),
                 lifetime: None,
+                permit: None,
             });
         }
     }

@@ -40,7 +40,7 @@ const UNKNOWN: [(&str, &[&str], &str); 6] = [
 const SHARED: [&str; 8] = ["Arc", "Mutex", "RwLock", "Condvar", "OnceLock", "LazyLock", "AtomicBool", "AtomicU64"];
 
 /// Who may share what, and why. Everybody else owns what they use.
-const SHARING: [(&str, &[&str], &str); 7] = [
+const SHARING: [(&str, &[&str], &str); 8] = [
     ("src/mesh", &["Arc"], "lanes are how cores meet"),
     ("src/router", &["Arc"], "holds the doorbell of its node and the broker's counters"),
     ("src/ear/doorbell", &["Arc", "AtomicBool"], "doorbells are how they wake each other"),
@@ -49,6 +49,7 @@ const SHARING: [(&str, &[&str], &str); 7] = [
         &["Arc", "AtomicBool", "AtomicU64", "Mutex", "OnceLock"],
         "counters have one writer and many readers",
     ),
+    ("src/http/census", &["Arc", "Mutex"], "an address has connections on every shard, and its limit is exact"),
     ("src/server", &["Arc"], "hands each thread its doorbell and its counters, and the signal its flag"),
     ("src/brokers/redis", &["Arc"], "the broker's status is read by the shards"),
     ("src/brokers/embedded", &["Arc"], "the broker's status is read by the shards"),

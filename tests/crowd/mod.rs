@@ -159,7 +159,15 @@ impl Crowd {
         let admission = (workflow.admit)(&Request::new(&head, peer)).expect("a good username");
         let response = Bytes::from_static(b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
         let socket = Sink { taken: Rc::clone(&self.taken), seat: None };
-        self.shard.arrive(Adoption { socket, peer, admission, response, unread: Bytes::new(), lifetime: None });
+        self.shard.arrive(Adoption {
+            socket,
+            peer,
+            admission,
+            response,
+            unread: Bytes::new(),
+            lifetime: None,
+            permit: None,
+        });
     }
 
     /// Plays the broker, which knows of every interest at once.

@@ -26,7 +26,7 @@ impl<S: Socket> Shard<S> {
 
     /// Gives a connection its seat; the answer to its request is the first thing its client will read.
     pub(super) fn seat(&mut self, arrival: Adoption<S>, topic: Option<TopicKey>) {
-        let Adoption { mut socket, peer, admission, response, unread, lifetime: _ } = arrival;
+        let Adoption { mut socket, peer, admission, response, unread, lifetime: _, permit: _ } = arrival;
         let heartbeat = Heartbeat::new(self.now, &self.limits.rhythm);
         let allowance = Allowance::new(self.now, self.limits.client_messages_per_second);
         let id = self.connections.insert_with_key(|id| {

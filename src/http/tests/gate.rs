@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::auth::{Identity, Keyring, issue};
+use crate::metrics::Refused;
 use crate::wire::username::Username;
 use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -132,4 +133,23 @@ fn a_cookie_speaks_for_pages_of_this_host_or_of_listed_origins() {
     }
     let header = format!("Authorization: Bearer {}\r\n", token("alice", &[], Duration::ZERO));
     check("", &format!("{header}Origin: https://evil.example\r\n"), 101);
+}
+
+#[test]
+fn every_token_that_is_refused_is_counted_by_reason() {
+    let bearer = |token: String| format!("Authorization: Bearer {token}\r\n");
+    let good = token("alice", &[], Duration::ZERO);
+    for (fields, reason) in [
+        (String::new(), Refused::TokenMissing),
+        (bearer(token("alice", &[], Duration::from_secs(3_601))), Refused::TokenExpired),
+        (bearer("a.b.c".to_owned()), Refused::TokenBad),
+        (bearer(token("bob", &[], Duration::ZERO)), Refused::TokenForeign),
+        (format!("Cookie: fanout_token={good}\r\nOrigin: https://evil.example\r\n"), Refused::CookieOrigin),
+    ] {
+        let site = guarded();
+        let registry = site.registry.clone();
+        knock(site, "", &fields);
+        let counts = Refused::ALL.map(|reason| registry.shards[1].entrance.refused(reason).get());
+        assert_eq!((counts[reason as usize], counts.iter().sum::<u64>()), (1, 1), "{fields}: {}", reason.label());
+    }
 }

@@ -1,5 +1,6 @@
 //! The front over real sockets, one client at a time, on a pretend clock.
 
+mod admission;
 mod answers;
 mod deadlines;
 mod dismissals;
@@ -67,10 +68,13 @@ fn site() -> Site {
             publish_prefix: "workflow:events:".to_owned(),
             event_bytes_max: 100_000,
             connections_max: 10,
+            overload_after: None,
+            trusted_proxies: Vec::new(),
             version: "1.2.3",
         },
         node: NodeId::shard(1),
         keyring: None,
+        census: None,
     }
 }
 

@@ -99,15 +99,3 @@ fn only_allowed_origins_may_connect() {
         check_refused(strict(), line, &format!("{GOOD}{origin}"), 403, &[]);
     }
 }
-
-#[test]
-fn a_full_or_leaving_server_says_when_to_come_back() {
-    let line = "GET /ws?ok=1 HTTP/1.1";
-    let full = site();
-    full.registry.shards[0].admitted.add(4);
-    full.registry.shards[1].admitted.add(6);
-    check_refused(full, line, GOOD, 503, &[("retry-after", "5")]);
-    let leaving = site();
-    leaving.registry.draining.store(true, std::sync::atomic::Ordering::Release);
-    check_refused(leaving, line, GOOD, 503, &[("retry-after", "1")]);
-}
