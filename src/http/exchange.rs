@@ -13,7 +13,7 @@
 //! While a response is leaving nothing is read: a client that does not read is not served.
 
 use super::response::Persistence;
-use crate::ear::Tick;
+use crate::ear::{TICK, Tick};
 use crate::engine::topic::Topic;
 use crate::wire::head::HEAD_BYTES_MAX;
 use bytes::{Bytes, BytesMut};
@@ -46,6 +46,10 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(2);
 /// Bytes that are thrown away behind the last response. Closing over unread bytes resets the connection, and the
 /// client might never see the response (RFC 9112 §9.6).
 const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How long a connection that expects bytes is left alone while descriptors are short: a request that was begun is there
+/// by then on a slow mobile link, too.
+pub(super) const HASTE: Duration = Duration::from_secs(1);
 
 /// Where an exchange stands.
 #[derive(Debug)]
@@ -206,6 +210,13 @@ impl Exchange {
     pub(super) fn is_idle(&self) -> bool {
         let expects_nothing = matches!(self.phase, Phase::Idle | Phase::Head);
         expects_nothing && self.unread.is_empty() && self.unsent.is_none()
+    }
+
+    /// Whether it has expected bytes for a while that it owes nothing for: who needs its descriptor needs it more.
+    pub(super) fn is_dispensable(&self, now: Tick) -> bool {
+        let expects_bytes = matches!(self.phase, Phase::Idle | Phase::Head | Phase::Lingering { .. });
+        let left = TICK.saturating_mul(self.deadline.ticks_since(now));
+        expects_bytes && !self.is_sending() && left + HASTE <= self.phase.time_max()
     }
 
     /// Whether a response is leaving.

@@ -226,6 +226,16 @@ impl Front {
         self.exchanges.retain(|_, exchange| !exchange.is_idle());
     }
 
+    /// Descriptors are short: closes connections between two requests, and those whose first bytes have been awaited
+    /// for [`HASTE`](exchange::HASTE). Who comes next has a use for their descriptors.
+    pub fn make_room(&mut self, now: Tick) {
+        let slow: Vec<ExchangeKey> =
+            self.exchanges.iter().filter(|(_, exchange)| exchange.is_dispensable(now)).map(|(key, _)| key).collect();
+        for key in slow {
+            self.expire(key, now);
+        }
+    }
+
     /// Handles what has arrived until something is missing.
     fn proceed(&mut self, key: ExchangeKey, mut input: &[u8], now: Tick) -> Step {
         for _ in 0..STEPS_PER_TURN_MAX {

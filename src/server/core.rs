@@ -6,12 +6,13 @@
 //!     └──── listen: at once while there is anything to do, else sleep ◄── tasks run ┘
 //! ```
 
+use super::entrance::Entrance;
 use super::lease::{Due, Leases};
 use super::listener::{BACKLOG, Listener};
 use super::outlet::KernelOutlet;
 use super::socket::{TcpSocket, Tenure};
 use super::token::Token;
-use crate::ear::{self, Doorbell, Ear, Interest, Ready, TICK, Tick};
+use crate::ear::{Doorbell, Ear, Interest, Ready, TICK, Tick};
 use crate::engine::connection::ConnectionId;
 use crate::engine::mesh::{Adoption, Control, Delivery, MeshNode, Whom};
 use crate::engine::placement::{Placement, Spread};
@@ -23,10 +24,8 @@ use crate::mesh::{CONTROLS_PER_LANE, NodeId};
 use crate::metrics::{NodeMetrics, turn_histogram};
 use crate::wire::close::Close;
 use hdrhistogram::Histogram;
-use rustix::io::Errno;
 use slotmap::KeyData;
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,12 +38,6 @@ const CONTROLS_PER_TURN_MAX: usize = 256;
 
 /// New connections per turn. Emptying the backlog at once makes everybody who is connected wait for it.
 const ACCEPTS_PER_TURN_MAX: usize = 8;
-
-/// How long no connection is accepted after the process ran out of descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-
-/// How often that is worth a line in the log.
-const PAUSE_LOGGED_EVERY: Duration = Duration::from_secs(60);
 
 /// Bytes read from a socket at once, shared by all connections of the shard: one whole largest frame of most clients.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -62,9 +55,8 @@ pub(super) struct Core {
     doorbell: Arc<Doorbell>,
     ear: Ear,
     outlet: KernelOutlet,
-    listener: Option<Listener>,
-    accepts_again: Option<Tick>,
-    pause_is_news_from: Tick,
+    /// Until the drain.
+    entrance: Option<Entrance>,
     ready: Vec<Ready>,
     expired: Vec<ExchangeKey>,
     scratch: Box<[u8]>,
@@ -94,10 +86,10 @@ impl Core {
     /// A core that listens, with no connections yet. Must be called on the thread it will stay on.
     pub(super) fn new(mesh: MeshNode, ear: Ear, listener: Listener, site: Site, bounds: Bounds) -> io::Result<Self> {
         let Bounds { limits, spread } = bounds;
-        ear.add(listener.socket(), Token::Listener.number(), Interest::Reads)?;
         ear.add(mesh.doorbell(), Token::Doorbell.number(), Interest::Rings)?;
         let metrics = Arc::clone(&site.registry.shards[mesh.id().index()]);
         let clock = Clock { started: Instant::now(), now: Tick::default() };
+        let entrance = Entrance::new(listener, ear.clone(), Arc::clone(&metrics), clock.now)?;
         Ok(Self {
             shard: Shard::new(mesh.id(), limits, Arc::clone(&metrics), clock.now),
             leases: Leases::new(clock.now),
@@ -107,9 +99,7 @@ impl Core {
             mesh,
             ear,
             outlet: KernelOutlet::new(),
-            listener: Some(listener),
-            accepts_again: None,
-            pause_is_news_from: clock.now,
+            entrance: Some(entrance),
             ready: Vec::new(),
             expired: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
@@ -255,47 +245,12 @@ impl Core {
 
     fn accept(&mut self) {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
-            let Some(listener) = &self.listener else { return };
-            match listener.accept() {
-                Ok(Some((socket, _))) if ear::is_scarce(socket.as_fd()) => {
-                    return self.pause_accepting("few open files are left");
-                }
-                Ok(Some((socket, peer))) => {
-                    let key = self.front.accepted(socket, peer, self.clock.now);
-                    let socket = self.front.socket(key);
-                    let added = self.ear.add(socket, Token::Exchange(key).number(), Interest::Reads);
-                    added.expect("a new socket fits into the epoll set");
-                }
-                Ok(None) => return,
-                Err(error) => return self.accept_failed(&error),
-            }
-        }
-    }
-
-    /// A connection that broke before it was taken is nobody's concern; without descriptors left, accepting pauses:
-    /// the backlog keeps the others, and those who are connected notice nothing.
-    fn accept_failed(&mut self, error: &io::Error) {
-        if matches!(
-            error.raw_os_error().map(Errno::from_raw_os_error),
-            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
-        ) {
-            self.pause_accepting(&error.to_string());
-        }
-    }
-
-    fn pause_accepting(&mut self, cause: &str) {
-        if self.clock.now >= self.pause_is_news_from {
-            self.pause_is_news_from = self.clock.now.after(PAUSE_LOGGED_EVERY);
-            tracing::warn!(cause, "accepting connections pauses: raise the limit of open files (ulimit -n)");
-        }
-        self.accepts_again = Some(self.clock.now.after(ACCEPT_PAUSE));
-        self.listen_for(Interest::Nothing);
-    }
-
-    fn listen_for(&mut self, interest: Interest) {
-        if let Some(listener) = &self.listener {
-            let changed = self.ear.change(listener.socket(), Token::Listener.number(), interest);
-            changed.expect("the listener is in the epoll set");
+            let Some(entrance) = &mut self.entrance else { return };
+            let Some((socket, peer)) = entrance.accept(self.clock.now) else { return };
+            let key = self.front.accepted(socket, peer, self.clock.now);
+            let socket = self.front.socket(key);
+            let added = self.ear.add(socket, Token::Exchange(key).number(), Interest::Reads);
+            added.expect("a new socket fits into the epoll set");
         }
     }
 
@@ -382,9 +337,8 @@ impl Core {
         self.keep_leases(now);
         self.front.tick(now, &mut self.expired);
         self.expired.clear();
-        if self.accepts_again.is_some_and(|again| now >= again) {
-            self.accepts_again = None;
-            self.listen_for(Interest::Reads);
+        if self.entrance.as_mut().is_some_and(Entrance::is_paused) {
+            self.front.make_room(now);
         }
         if now >= self.turns_shared {
             self.turns_shared = now.after(TURNS_SHARED_EVERY);
@@ -414,7 +368,7 @@ impl Core {
 
     fn drain(&mut self, window: Duration) {
         self.hear_what_came_before();
-        self.listener = None;
+        self.entrance = None;
         self.front.drain();
         self.shard.drain(window);
         self.drain_ends = Some(self.clock.now.after(window).after(TICK));

@@ -1,6 +1,7 @@
 //! From a configuration to running shards, and back to nothing.
 
 mod core;
+mod entrance;
 mod lease;
 mod listener;
 mod outlet;

@@ -158,3 +158,33 @@ fn the_private_door_counts_whom_it_refuses() {
     assert_eq!(visit.ask(post("/publish/alice", "{}")).status, 403);
     assert_eq!(refused(&visit), [(Refused::PrivateDoor, 2)]);
 }
+
+#[test]
+fn while_descriptors_are_short_only_who_is_awaited_for_long_makes_room() {
+    let second = Duration::from_secs(1);
+    let here = |visit: &mut Visit| {
+        visit.front.make_room(visit.now);
+        visit.front.len() == 1
+    };
+    let mut slow = Visit::new();
+    slow.send("GET /");
+    slow.turn();
+    slow.wait(second.mul_f64(0.9));
+    assert!(here(&mut slow), "it has a second");
+    slow.wait(second.mul_f64(0.2));
+    assert!(!here(&mut slow) && slow.reply().status == 408);
+    assert_eq!(slow.front.site.metrics().http_timeouts.get(), 1);
+
+    let mut idle = Visit::new();
+    idle.ask(get("/health"));
+    assert!(here(&mut idle), "the next request may be on its way");
+    idle.wait(2 * second);
+    assert!(!here(&mut idle) && idle.has_ended());
+
+    let mut busy = Visit::new();
+    let event = post("/publish/alice", "{}");
+    busy.send(&event[..event.len() - 1]);
+    busy.turn();
+    busy.wait(2 * second);
+    assert!(here(&mut busy), "a request that is under way is served");
+}
