@@ -142,11 +142,11 @@ impl Ear {
     }
 
     /// Waits for at most `patience` until anything is ready; `None` waits for ever. Tasks are woken, and what is ready
-    /// of the node's own is appended to `ready`.
+    /// of the node's own is appended to `ready`. Says how many descriptors had something to report.
     ///
     /// # Errors
     /// None that a valid epoll set has.
-    pub(crate) fn listen(&self, patience: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+    pub(crate) fn listen(&self, patience: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<usize> {
         let patience = self.spin(self.0.timers.borrow().shorten(patience));
         let timeout = patience.map(|patience| Timespec::try_from(patience).expect("nothing waits for centuries"));
         let mut events = self.0.events.borrow_mut();
@@ -169,7 +169,7 @@ impl Ear {
             self.0.quiet_since.set(None);
         }
         self.0.timers.borrow_mut().wake_due();
-        Ok(())
+        Ok(events.len())
     }
 
     /// No patience at all while it is worth looking again.

@@ -11,6 +11,7 @@ use super::lease::{Due, Leases};
 use super::listener::{BACKLOG, Listener};
 use super::outlet::KernelOutlet;
 use super::socket::{TcpSocket, Tenure};
+use super::strain::Strain;
 use super::token::Token;
 use crate::ear::{Doorbell, Ear, Interest, Ready, TICK, Tick};
 use crate::engine::connection::ConnectionId;
@@ -21,7 +22,7 @@ use crate::engine::publication::{Asker, Ticket};
 use crate::engine::shard::{Limits, Shard};
 use crate::http::{self, ExchangeKey, Front, Site, Step};
 use crate::mesh::{CONTROLS_PER_LANE, NodeId};
-use crate::metrics::{NodeMetrics, turn_histogram};
+use crate::metrics::{NodeMetrics, microseconds, turn_histogram};
 use crate::wire::close::Close;
 use hdrhistogram::Histogram;
 use slotmap::KeyData;
@@ -61,6 +62,7 @@ pub(super) struct Core {
     expired: Vec<ExchangeKey>,
     scratch: Box<[u8]>,
     clock: Clock,
+    strain: Strain,
     payload_bytes_per_turn_max: usize,
     turns: Histogram<u64>,
     turns_shared: Tick,
@@ -104,6 +106,7 @@ impl Core {
             expired: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             clock,
+            strain: Strain::new(clock.started),
             payload_bytes_per_turn_max: PAYLOAD_BYTES_PER_TURN_MAX.min(limits.outbound_bytes_max / 4),
             turns: turn_histogram(),
             turns_shared: clock.now,
@@ -116,6 +119,7 @@ impl Core {
     pub(super) async fn run(mut self) {
         while !self.is_drained() {
             let began = Instant::now();
+            self.metrics.entrance.behind_us.set(microseconds(self.strain.turn(began)));
             let is_done = self.turn(began);
             self.turns.saturating_record(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
             let has_run = self.ear.let_tasks_run().await;
@@ -144,9 +148,13 @@ impl Core {
     /// Hears what is ready. With nothing left to do this is the shard's sleep, until the next tick at most.
     fn listen(&mut self, is_done: bool) {
         let may_sleep = is_done && self.doorbell.lie_down(|| self.mesh.has_mail());
-        let patience = if may_sleep { self.clock.until_next_tick() } else { Duration::ZERO };
-        self.ear.listen(Some(patience), &mut self.ready).expect("the epoll set is valid");
+        let lay_down = may_sleep.then(Instant::now);
+        let patience = lay_down.map_or(Duration::ZERO, |now| self.clock.until_next_tick(now));
+        let heard = self.ear.listen(Some(patience), &mut self.ready).expect("the epoll set is valid");
         self.doorbell.get_up();
+        if let Some(at) = lay_down {
+            self.strain.lay_down(at, heard);
+        }
     }
 
     fn take_controls(&mut self) {
@@ -396,8 +404,8 @@ impl Core {
 }
 
 impl Clock {
-    fn until_next_tick(&self) -> Duration {
-        let into_this_one = self.started.elapsed().as_nanos() % TICK.as_nanos();
+    fn until_next_tick(&self, now: Instant) -> Duration {
+        let into_this_one = now.duration_since(self.started).as_nanos() % TICK.as_nanos();
         TICK.saturating_sub(Duration::from_nanos(u64::try_from(into_this_one).expect("less than a tick")))
     }
 }

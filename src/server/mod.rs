@@ -8,6 +8,7 @@ mod outlet;
 mod ring;
 mod socket;
 mod start;
+mod strain;
 mod token;
 
 use self::core::{Bounds, Core};
