@@ -1,7 +1,11 @@
 //! Those who begin and do not go on, and those who fall silent.
 
-use loadtest::{Client, Launch, Opcode, PATIENCE, RawSocket, Received};
+use loadtest::{Client, Launch, Opcode, PATIENCE, RawSocket, Received, Server, eventually};
+use std::thread;
 use std::time::{Duration, Instant};
+
+/// Connections that send a byte a second; `scripts/storm` takes 5 000.
+const SLOW: usize = 500;
 
 #[test]
 fn a_thousand_sockets_that_send_one_byte_and_stop_are_all_cut() {
@@ -35,6 +39,61 @@ fn a_head_that_drips_in_byte_by_byte_has_the_same_deadline() {
     })
     .find(|&has_ended| has_ended || begun.elapsed() > PATIENCE);
     assert_eq!(has_ended, Some(true), "a byte every fifth of a second keeps it open");
+}
+
+/// Opens connections in every state of a slow handshake, and gives each another byte every second, for as long as the
+/// server takes any.
+fn drip(server: &Server, connections: usize) {
+    let request = b"GET /ws?username=slow HTTP/1.1\r\nHost: localhost\r\nX: ";
+    let mut sockets: Vec<RawSocket> = (0..connections).map(|_| RawSocket::connect(server.address).unwrap()).collect();
+    for byte in request.iter().chain(std::iter::repeat(&b'x')) {
+        sockets.retain_mut(|socket| socket.send(&[*byte]).is_ok());
+        if sockets.is_empty() {
+            return;
+        }
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// How long events took: of so many, the half and the one of a hundred that took longest.
+fn latencies(server: &Server, client: &mut Client, events: usize) -> String {
+    let mut publisher = server.publisher().unwrap();
+    let mut took: Vec<Duration> = (0..events)
+        .map(|number| {
+            let begun = Instant::now();
+            publisher.publish("bystander", number.to_string()).unwrap();
+            assert_eq!(client.text(), Some(number.to_string()));
+            begun.elapsed()
+        })
+        .collect();
+    took.sort_unstable();
+    format!("half of {events} events within {:?}, 99 % within {:?}", took[events / 2], took[events * 99 / 100])
+}
+
+#[test]
+fn slow_handshakes_are_cut_and_counted_and_cost_nobody_anything() {
+    let slow = std::env::var("FANOUT_SLOW_HANDSHAKES").map_or(SLOW, |text| text.parse().unwrap());
+    let server = Launch::embedded().start().unwrap();
+    let mut bystander = Client::listen(server.address, "bystander").unwrap();
+    println!("calm: {}", latencies(&server, &mut bystander, 1_000));
+    thread::scope(|scope| {
+        let drip = scope.spawn(|| drip(&server, slow));
+        thread::sleep(Duration::from_millis(1_500));
+        let begun = Instant::now();
+        let mut newcomer = Client::listen(server.address, "newcomer").unwrap();
+        println!("with {slow} slow handshakes: a client connects within {:?}", begun.elapsed());
+        println!("with {slow} slow handshakes: {}", latencies(&server, &mut bystander, 1_000));
+        server.publisher().unwrap().publish("newcomer", "hello").unwrap();
+        assert_eq!(newcomer.text().as_deref(), Some("hello"));
+        drip.join().unwrap();
+    });
+    let timeouts = || {
+        let page = server.get("/metrics").unwrap().text();
+        let counts = page.lines().filter(|line| line.starts_with("fanout_http_timeouts_total{"));
+        counts.map(|line| line.split(' ').nth(1).unwrap().parse::<usize>().unwrap()).sum::<usize>()
+    };
+    eventually("all are cut for their slowness", || (timeouts() == slow).then_some(()));
+    server.wait_until("/total/connections", 1);
 }
 
 #[test]
