@@ -22,6 +22,15 @@ fn flood(server: &Server, is_over: &AtomicBool) {
     }
 }
 
+/// Ends the flood, also where a test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn knock(server: &Server) -> Answer {
     RawSocket::connect(server.address).unwrap().ask_to_upgrade("/ws?username=alice", "").unwrap()
 }
@@ -47,6 +56,7 @@ fn an_overloaded_server_turns_newcomers_away_and_serves_those_inside() {
         for _ in 0..FLOODERS {
             scope.spawn(|| flood(&server, &is_over));
         }
+        let over = Over(&is_over);
         let refused = refusals(&server);
         let mut publisher = server.publisher().unwrap();
         for number in 0..EVENTS {
@@ -54,7 +64,7 @@ fn an_overloaded_server_turns_newcomers_away_and_serves_those_inside() {
             assert_eq!(bystander.text(), Some(number.to_string()), "those inside are served");
         }
         assert_eq!(server.get("/health").unwrap().status, 200, "pages are served, too");
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         let seconds: HashSet<u32> =
             refused.iter().map(|answer| answer.header("retry-after").unwrap().parse().unwrap()).collect();
         assert!(seconds.len() > 1 && seconds.iter().all(|second| (1..=10).contains(second)), "{seconds:?}");
