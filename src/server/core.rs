@@ -8,7 +8,7 @@
 
 use super::entrance::Entrance;
 use super::lease::{Due, Leases};
-use super::listener::{BACKLOG, Listener};
+use super::listener::Listener;
 use super::outlet::KernelOutlet;
 use super::socket::{TcpSocket, Tenure};
 use super::strain::Strain;
@@ -219,15 +219,20 @@ impl Core {
 
     fn hear_sockets(&mut self) {
         let mut ready = std::mem::take(&mut self.ready);
+        let mut somebody_comes = false;
         for socket in ready.drain(..) {
             match Token::of_number(socket.token) {
-                Token::Listener => self.accept(),
+                Token::Listener => somebody_comes = true,
                 Token::Doorbell => {}
                 Token::Exchange(key) => self.hear_exchange(key, socket),
                 Token::Connection(id) => self.hear_connection(id, socket),
             }
         }
         self.ready = ready;
+        // Who is here is heard first, and a turn has one ration, in however many backlogs clients wait.
+        if somebody_comes {
+            self.accept();
+        }
     }
 
     /// A client is heard only while the broker takes what clients want: until then it is the socket's to keep, and is
@@ -384,7 +389,8 @@ impl Core {
 
     /// Requests that are in the kernel when the drain begins are still answered.
     fn hear_what_came_before(&mut self) {
-        for _ in 0..BACKLOG / ACCEPTS_PER_TURN_MAX {
+        let backlog = self.entrance.as_ref().map_or(0, Entrance::backlog);
+        for _ in 0..backlog / ACCEPTS_PER_TURN_MAX {
             self.ear.listen(Some(Duration::ZERO), &mut self.ready).expect("the epoll set is valid");
             if self.ready.is_empty() {
                 return;

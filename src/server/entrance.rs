@@ -48,7 +48,9 @@ enum Mood {
 impl Entrance {
     /// An entrance that is open.
     pub(super) fn new(listener: Listener, ear: Ear, metrics: Arc<NodeMetrics>, now: Tick) -> io::Result<Self> {
-        ear.add(listener.socket(), Token::Listener.number(), Interest::Reads)?;
+        for socket in listener.sockets() {
+            ear.add(socket, Token::Listener.number(), Interest::Reads)?;
+        }
         Ok(Self { listener, ear, mood: Mood::Open, pause_is_news_from: now, metrics })
     }
 
@@ -77,11 +79,17 @@ impl Entrance {
         None
     }
 
+    /// Connections that may wait outside.
+    pub(super) fn backlog(&self) -> usize {
+        self.listener.backlog()
+    }
+
     /// Looks whether a pause can end; says whether it goes on.
     pub(super) fn is_paused(&mut self) -> bool {
         // The next client would get the number that a copy of any descriptor gets now.
         let is_free = |copy: io::Result<_>| copy.is_ok_and(|copy: std::os::fd::OwnedFd| !ear::is_scarce(copy.as_fd()));
-        if self.mood == Mood::Paused && is_free(fcntl_dupfd_cloexec(self.listener.socket(), 0).map_err(Into::into)) {
+        let any = &self.listener.sockets()[0];
+        if self.mood == Mood::Paused && is_free(fcntl_dupfd_cloexec(any, 0).map_err(Into::into)) {
             self.mood = Mood::Trying;
             self.listen_for(Interest::Reads);
         }
@@ -101,8 +109,10 @@ impl Entrance {
     }
 
     fn listen_for(&self, interest: Interest) {
-        let changed = self.ear.change(self.listener.socket(), Token::Listener.number(), interest);
-        changed.expect("the listener is in the epoll set");
+        for socket in self.listener.sockets() {
+            let changed = self.ear.change(socket, Token::Listener.number(), interest);
+            changed.expect("the listener is in the epoll set");
+        }
     }
 }
 

@@ -98,7 +98,9 @@ pub(super) fn plan(config: &Config) -> Result<Plan, StartError> {
         }
         BrokerChoice::Embedded | BrokerChoice::Undecided => embedded(config.broker_listen)?,
     };
-    let bound = listener::bind(config.listen, config.cores.len());
+    let shards = config.cores.len();
+    let backlogs = listener::backlogs(config.limits.connections_max, shards);
+    let bound = listener::bind(config.listen, shards, backlogs);
     let (address, listeners) = bound.map_err(|error| StartError::Listen(config.listen, error))?;
     Ok(Plan { address, listeners, broker, keyring })
 }

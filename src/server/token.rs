@@ -7,7 +7,7 @@ use slotmap::{Key, KeyData};
 /// The owner of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
-    /// The shard's listening socket.
+    /// One of the shard's listening sockets.
     Listener,
     /// The shard's doorbell.
     Doorbell,
