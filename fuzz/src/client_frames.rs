@@ -14,8 +14,14 @@ const MESSAGE_BYTES_MAX: [usize; 2] = [100, 70_000];
 /// Longest payload of a control frame (RFC 6455 §5.5).
 const CONTROL_BYTES_MAX: usize = 125;
 
-/// An event that outlives its input: the first byte of its frame, and the payload.
-type Said = (u8, Vec<u8>);
+/// Events that outlive their input.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Said {
+    /// The first byte of each one's frame, and where its payload ends.
+    events: Vec<(u8, usize)>,
+    /// One payload behind the other.
+    payloads: Vec<u8>,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
@@ -28,23 +34,22 @@ enum End {
 /// Panics where one of the invariants does not hold.
 pub fn check(bytes: &[u8]) {
     for message_bytes_max in MESSAGE_BYTES_MAX {
-        let [whole, cut @ ..] = cuts::ways(bytes);
-        let (said, end) = converse(bytes, &whole, message_bytes_max);
-        for ends in cut {
-            let (said_in_pieces, end_of_pieces) = converse(bytes, &ends, message_bytes_max);
-            assert_eq!((&said_in_pieces, end_of_pieces), (&said, end), "cut at {ends:?}");
+        let (said, end) = converse(bytes, cuts::whole(bytes), message_bytes_max);
+        for pieces in cuts::ways(bytes) {
+            let (said_in_pieces, end_of_pieces) = converse(bytes, pieces.clone(), message_bytes_max);
+            assert_eq!((&said_in_pieces, end_of_pieces), (&said, end), "cut at {:?}", pieces.collect::<Vec<_>>());
         }
-        let written: Vec<u8> = said.iter().flat_map(|(first, payload)| frame(*first, payload)).collect();
-        let (again, _) = converse(&written, &[written.len()], message_bytes_max);
+        let written = said.frames();
+        let (again, _) = converse(&written, cuts::whole(&written), message_bytes_max);
         assert_eq!(again, said, "written as frames again");
     }
 }
 
-/// Reads pieces that end where `ends` says: what was said and how it ended.
-fn converse(bytes: &[u8], ends: &[usize], message_bytes_max: usize) -> (Vec<Said>, End) {
-    let (mut decoder, mut said) = (Decoder::default(), Vec::new());
+/// Reads pieces that end at these places: what was said and how it ended.
+fn converse(bytes: &[u8], ends: impl Iterator<Item = usize>, message_bytes_max: usize) -> (Said, End) {
+    let (mut decoder, mut said) = (Decoder::default(), Said::default());
     let (mut received, mut start) = (bytes.to_vec(), 0);
-    for &end in ends {
+    for end in ends {
         let piece = &mut received[start..end];
         start = end;
         if let Some(end) = hear(&mut decoder, piece, message_bytes_max, &mut said) {
@@ -58,14 +63,14 @@ fn converse(bytes: &[u8], ends: &[usize], message_bytes_max: usize) -> (Vec<Said
 }
 
 /// Reads one piece; how it ended the conversation, if it did.
-fn hear(decoder: &mut Decoder, piece: &mut [u8], message_bytes_max: usize, said: &mut Vec<Said>) -> Option<End> {
+fn hear(decoder: &mut Decoder, piece: &mut [u8], message_bytes_max: usize, said: &mut Said) -> Option<End> {
     let mut input = Input::new(piece);
     loop {
         match decoder.next(&mut input, message_bytes_max) {
             Ok(None) => return None,
             Err(violation) => return Some(End::Refused(violation)),
             Ok(Some(event)) => {
-                said.push(note(event, message_bytes_max));
+                said.note(event, message_bytes_max);
                 if matches!(event, Event::Close(_)) {
                     return Some(End::Closed);
                 }
@@ -74,31 +79,55 @@ fn hear(decoder: &mut Decoder, piece: &mut [u8], message_bytes_max: usize, said:
     }
 }
 
-fn note(event: Event<'_>, message_bytes_max: usize) -> Said {
-    let (first, payload, bytes_max) = match event {
-        Event::Text(text) => (0x81, text.as_bytes().to_vec(), message_bytes_max),
-        Event::Binary(payload) => (0x82, payload.to_vec(), message_bytes_max),
-        Event::Ping(payload) => (0x89, payload.to_vec(), CONTROL_BYTES_MAX),
-        Event::Pong(payload) => (0x8a, payload.to_vec(), CONTROL_BYTES_MAX),
-        Event::Close(None) => (0x88, Vec::new(), 0),
-        Event::Close(Some(close)) => {
-            (0x88, [&close.code.to_be_bytes(), close.reason.as_bytes()].concat(), CONTROL_BYTES_MAX)
+impl Said {
+    fn note(&mut self, event: Event<'_>, message_bytes_max: usize) {
+        let start = self.payloads.len();
+        let (first, bytes_max) = match event {
+            Event::Text(text) => self.copy(0x81, text.as_bytes(), message_bytes_max),
+            Event::Binary(payload) => self.copy(0x82, payload, message_bytes_max),
+            Event::Ping(payload) => self.copy(0x89, payload, CONTROL_BYTES_MAX),
+            Event::Pong(payload) => self.copy(0x8a, payload, CONTROL_BYTES_MAX),
+            Event::Close(None) => (0x88, 0),
+            Event::Close(Some(close)) => {
+                self.payloads.extend(close.code.to_be_bytes());
+                self.copy(0x88, close.reason.as_bytes(), CONTROL_BYTES_MAX)
+            }
+        };
+        let end = self.payloads.len();
+        assert!(end - start <= bytes_max, "{} bytes in a frame {first:x}", end - start);
+        self.events.push((first, end));
+    }
+
+    fn copy(&mut self, first: u8, payload: &[u8], bytes_max: usize) -> (u8, usize) {
+        self.payloads.extend_from_slice(payload);
+        (first, bytes_max)
+    }
+
+    /// What was said, as a client's frames.
+    fn frames(&self) -> Vec<u8> {
+        let (mut frames, mut start) = (Vec::new(), 0);
+        for &(first, end) in &self.events {
+            write_frame(first, &self.payloads[start..end], &mut frames);
+            start = end;
         }
-    };
-    assert!(payload.len() <= bytes_max, "{} bytes in a frame {first:x}", payload.len());
-    (first, payload)
+        frames
+    }
 }
 
 /// A client's frame: masked, its length in as few bytes as it needs.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+fn write_frame(first: u8, payload: &[u8], frames: &mut Vec<u8>) {
     const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
     let length = payload.len().to_be_bytes();
     let [.., high, low] = length;
-    let length = match payload.len() {
-        0..126 => vec![0x80 | low],
-        126..0x1_0000 => vec![0xfe, high, low],
-        _ => [&[0xff], &length[..]].concat(),
-    };
-    let masked = payload.iter().zip(MASK.iter().cycle()).map(|(byte, key)| byte ^ key);
-    [first].into_iter().chain(length).chain(MASK).chain(masked).collect()
+    frames.push(first);
+    match payload.len() {
+        0..126 => frames.push(0x80 | low),
+        126..0x1_0000 => frames.extend([0xfe, high, low]),
+        _ => {
+            frames.push(0xff);
+            frames.extend(length);
+        }
+    }
+    frames.extend(MASK);
+    frames.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, key)| byte ^ key));
 }

@@ -13,3 +13,4 @@ pub mod request_head;
 pub mod resp_push;
 pub mod resp_request;
 mod sent;
+pub mod tokens;

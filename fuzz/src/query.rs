@@ -14,10 +14,12 @@ const NAMES: [&str; 3] = ["username", "meta", "a"];
 /// Panics where one of the invariants does not hold.
 pub fn check(bytes: &[u8]) {
     let Ok(raw) = str::from_utf8(bytes) else { return };
+    let pairs = pairs_slowly(raw);
     for name in NAMES {
         let value = Query::parse(raw).and_then(|query| query.unique(name));
         let value = value.as_ref().map(|value| value.as_deref()).map_err(|&bad| bad);
-        assert_eq!(value, find_slowly(raw, name).as_ref().map(Option::as_deref).map_err(|&bad| bad), "{name}");
+        let expected = pairs.as_ref().map_err(|&bad| bad).and_then(|pairs| find_slowly(pairs, name));
+        assert_eq!(value, expected.as_ref().map(Option::as_deref).map_err(|&bad| bad), "{name}");
         if let Ok(Some(value)) = value {
             check_value(value);
         }
@@ -37,21 +39,28 @@ fn check_value(value: &str) {
     assert_eq!(name.as_ref().map(Username::as_str).ok(), is_good.then_some(value));
 }
 
-fn find_slowly(raw: &str, wanted: &str) -> Result<Option<String>, BadQuery> {
-    let is_broken = decode_slowly(raw, ' ') == Err(BadQuery::BrokenEscape);
+/// A parameter: its name as it is meant, and its value as it is written.
+type Pair<'a> = (Result<String, BadQuery>, &'a str);
+
+fn pairs_slowly(raw: &str) -> Result<Vec<Pair<'_>>, BadQuery> {
+    if decode_slowly(raw, ' ') == Err(BadQuery::BrokenEscape) {
+        return Err(BadQuery::BrokenEscape);
+    }
     let pairs = raw.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let found: Vec<&str> =
-        pairs.filter(|(name, _)| decode_slowly(name, ' ').as_deref() == Ok(wanted)).map(|(_, value)| value).collect();
-    match found[..] {
-        _ if is_broken => Err(BadQuery::BrokenEscape),
-        [] => Ok(None),
-        [value] => decode_slowly(value, ' ').map(Some),
-        _ => Err(BadQuery::Repeated),
+    Ok(pairs.map(|(name, value)| (decode_slowly(name, ' '), value)).collect())
+}
+
+fn find_slowly(pairs: &[Pair<'_>], wanted: &str) -> Result<Option<String>, BadQuery> {
+    let mut found = pairs.iter().filter(|(name, _)| name.as_deref() == Ok(wanted)).map(|(_, value)| value);
+    match (found.next(), found.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => decode_slowly(value, ' ').map(Some),
+        (Some(_), Some(_)) => Err(BadQuery::Repeated),
     }
 }
 
 fn decode_slowly(raw: &str, plus: char) -> Result<String, BadQuery> {
-    let (mut decoded, mut bytes) = (Vec::new(), raw.bytes());
+    let (mut decoded, mut bytes) = (Vec::with_capacity(raw.len()), raw.bytes());
     while let Some(byte) = bytes.next() {
         decoded.push(match byte {
             b'%' => {

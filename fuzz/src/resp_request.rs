@@ -8,46 +8,62 @@ use super::cuts;
 use bytes::BytesMut;
 use fanout::wire::resp::command;
 use fanout::wire::resp::request::{ProtocolError, RequestParser};
+use std::ops::Range;
 
 /// Longest word.
 const BULK_BYTES_MAX: usize = 100;
 
-type Words = Vec<Vec<u8>>;
+/// What was asked, every command written as an array, and why there was no more.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Asked {
+    commands: BytesMut,
+    /// Where those are among them that an array can say: an empty line asks nothing, and a word on a line may be longer
+    /// than one in an array.
+    arrays: Vec<Range<usize>>,
+    error: Option<ProtocolError>,
+}
 
 /// Panics where one of the invariants does not hold.
 pub fn check(bytes: &[u8]) {
-    let [whole, cut @ ..] = cuts::ways(bytes);
-    let asked = listen(bytes, &whole);
-    for ends in cut {
-        assert_eq!(listen(bytes, &ends), asked, "cut at {ends:?}");
+    let asked = listen(bytes, cuts::whole(bytes));
+    for pieces in cuts::ways(bytes) {
+        assert_eq!(listen(bytes, pieces.clone()), asked, "cut at {:?}", pieces.collect::<Vec<_>>());
     }
-    // An empty line asks nothing, and a word on a line may be longer than one in an array.
-    let is_array = |words: &&Words| !words.is_empty() && words.iter().all(|word| word.len() <= BULK_BYTES_MAX);
-    for words in asked.0.iter().filter(is_array) {
-        let mut written = BytesMut::new();
-        command::encode(&mut written, &words.iter().map(Vec::as_slice).collect::<Vec<_>>());
-        assert_eq!(listen(&written, &[written.len()]), (vec![words.clone()], None), "written again");
-    }
+    let written: Vec<u8> = asked.arrays.iter().flat_map(|array| &asked.commands[array.clone()]).copied().collect();
+    let again = listen(&written, cuts::whole(&written));
+    assert_eq!((&again.commands[..], again.error), (&written[..], None), "written again");
 }
 
-/// Reads pieces that end where `ends` says: the commands, and why there are no more.
-fn listen(bytes: &[u8], ends: &[usize]) -> (Vec<Words>, Option<ProtocolError>) {
+/// Reads pieces that end at these places.
+fn listen(bytes: &[u8], ends: impl Iterator<Item = usize>) -> Asked {
     let mut parser = RequestParser::new(BULK_BYTES_MAX);
-    let (mut asked, mut start) = (Vec::new(), 0);
-    for &end in ends {
+    let (mut asked, mut start) = (Asked::default(), 0);
+    for end in ends {
         loop {
             let buffer = &bytes[start..end];
             match parser.parse(buffer) {
                 Ok(None) => break,
-                Err(error) => return (asked, Some(error)),
+                Err(error) => {
+                    asked.error = Some(error);
+                    return asked;
+                }
                 Ok(Some(request)) => {
                     assert_ne!(request.bytes, 0, "each command brings the reader further");
-                    let words = request.words.of(&buffer[..request.bytes]);
-                    asked.push(words.iter().map(|word| word.to_vec()).collect());
+                    asked.note(&request.words.of(&buffer[..request.bytes]));
                     start += request.bytes;
                 }
             }
         }
     }
-    (asked, None)
+    asked
+}
+
+impl Asked {
+    fn note(&mut self, words: &[&[u8]]) {
+        let start = self.commands.len();
+        command::encode(&mut self.commands, words);
+        if !words.is_empty() && words.iter().all(|word| word.len() <= BULK_BYTES_MAX) {
+            self.arrays.push(start..self.commands.len());
+        }
+    }
 }

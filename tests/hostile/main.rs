@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 type Target = (&'static str, fn(&[u8]));
 
 /// Every fuzz target there is.
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 8] = [
     ("client_frames", invariants::client_frames::check),
     ("flux_envelope", invariants::flux_envelope::check),
     ("flux_json", invariants::flux_json::check),
@@ -22,6 +22,7 @@ const TARGETS: [Target; 7] = [
     ("request_head", invariants::request_head::check),
     ("resp_push", invariants::resp_push::check),
     ("resp_request", invariants::resp_request::check),
+    ("tokens", invariants::tokens::check),
 ];
 
 /// Mutations per target and test run: about a second.
@@ -87,6 +88,11 @@ fn a_flux_message_has_one_consequence_and_a_broadcast_keeps_its_payload_byte_for
 #[test]
 fn what_anybody_publishes_to_a_flux_channel_arrives_byte_for_byte_or_is_dropped_for_its_reason() {
     check("flux_envelope");
+}
+
+#[test]
+fn a_token_opens_only_to_whom_a_key_has_signed_it_for() {
+    check("tokens");
 }
 
 #[test]
