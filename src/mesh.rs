@@ -64,6 +64,15 @@ pub struct MeshNode<C, D> {
 
 /// Builds the lanes between `shards` shards, the broker and the main thread; the nodes come in the order of their ids.
 pub fn build<C, D>(shards: usize) -> Vec<MeshNode<C, D>> {
+    build_with(shards, MESSAGES_PER_LANE, CONTROLS_PER_LANE)
+}
+
+/// The same with other lanes than usual.
+pub(crate) fn build_with<C, D>(
+    shards: usize,
+    messages_per_lane: usize,
+    controls_per_lane: usize,
+) -> Vec<MeshNode<C, D>> {
     assert!(shards > 0, "a server has at least one shard");
     let broker = NodeId::broker(shards);
     let count = shards + 2;
@@ -80,9 +89,9 @@ pub fn build<C, D>(shards: usize) -> Vec<MeshNode<C, D>> {
         .collect();
     for from in 0..count {
         for to in 0..count {
-            let (control, controls) = RingBuffer::new(CONTROLS_PER_LANE);
+            let (control, controls) = RingBuffer::new(controls_per_lane);
             let has_deliveries = from == broker.index() && to < shards;
-            let (outgoing, incoming) = has_deliveries.then(|| RingBuffer::new(MESSAGES_PER_LANE)).unzip();
+            let (outgoing, incoming) = has_deliveries.then(|| RingBuffer::new(messages_per_lane)).unzip();
             let doorbell = Arc::clone(&doorbells[to]);
             let (control, deliveries) = (Lane::new(control), outgoing.map(Lane::new));
             nodes[from].outlets.push(Outlet { control, deliveries, doorbell, unannounced: false });

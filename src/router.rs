@@ -229,6 +229,12 @@ impl Router {
         self.state.borrow().unanswered
     }
 
+    /// Whether a shard has said something that nobody has taken in.
+    #[cfg(test)]
+    pub(crate) fn has_mail(&self) -> bool {
+        self.state.borrow().mesh.has_mail()
+    }
+
     /// Rings for what was routed and moves what waits into the lanes; says whether nothing waits any more.
     pub(crate) fn resend(&self) -> bool {
         let mesh = &mut self.state.borrow_mut().mesh;

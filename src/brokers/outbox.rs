@@ -82,7 +82,7 @@ impl Outbox {
     }
 
     /// Hands what waits to `write`, which says how many bytes it took, until nothing is left or it takes none.
-    pub(super) fn drain<E>(&self, mut write: impl FnMut(&[u8]) -> Result<usize, E>) -> Result<(), E> {
+    pub(crate) fn drain<E>(&self, mut write: impl FnMut(&[u8]) -> Result<usize, E>) -> Result<(), E> {
         let mut waiting = self.waiting.borrow_mut();
         while !waiting.is_empty() {
             match write(&waiting)? {

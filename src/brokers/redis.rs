@@ -16,12 +16,12 @@ use crate::router::{Publications, Router};
 use crate::wire::resp::command;
 use bytes::BytesMut;
 use canary::Canary;
-use publisher::Publisher;
+pub(crate) use publisher::Publisher;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use subscriber::Subscriber;
+pub(crate) use subscriber::Subscriber;
 
 /// Events from a Redis' channels, publications to them.
 pub struct Redis {
@@ -61,12 +61,20 @@ impl Redis {
     }
 }
 
+impl Redis {
+    /// The two connections' sides; the one that subscribes may watch the router from here on.
+    pub(crate) fn split(self, router: &Rc<Router>) -> (Publisher, Subscriber) {
+        let canary = Canary::new(Arc::clone(&self.status));
+        let publisher = Publisher::new(&self, Rc::clone(router), canary);
+        let subscriber = Subscriber::new(self, Rc::clone(router), publisher.pipeline());
+        (publisher, subscriber)
+    }
+}
+
 impl Broker for Redis {
     fn run(self: Box<Self>, router: Rc<Router>, publications: Publications) -> Pin<Box<dyn Future<Output = ()>>> {
-        let canary = Canary::new(Arc::clone(&self.status));
-        let publisher = Publisher::new(&self, Rc::clone(&router), canary);
-        // Made here, not when the task first runs: it may watch the router, from its first word on.
-        let subscriber = Subscriber::new(*self, Rc::clone(&router), publisher.pipeline());
+        // Made here, not when the task first runs: it is to watch the router from its first word on.
+        let (publisher, subscriber) = self.split(&router);
         Box::pin(async move {
             router.ear.spawn(publisher.run(publications)).detach();
             subscriber.run().await;

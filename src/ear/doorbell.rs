@@ -58,6 +58,12 @@ impl Doorbell {
         self.sleeping.store(false, Ordering::Release);
     }
 
+    /// Whether the node has lain down and nobody has rung since.
+    #[cfg(test)]
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.sleeping.load(Ordering::Acquire)
+    }
+
     /// Sleeps until the bell rings, or not at all if `is_due` finds something to do. One node, one sleeper.
     pub async fn wait(bell: &Watched<Arc<Self>>, is_due: impl FnOnce() -> bool) {
         if bell.get().lie_down(is_due) {

@@ -1,19 +1,19 @@
 //! Connections that follow, leave and broadcast at random, over several shards: nobody misses anything between the
 //! answers to `subscribe` and `unsubscribe`, nobody gets anything outside of them, and nobody gets their own.
 
+use super::place::Place;
 use super::seeds;
-use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
-use crate::ear::{Ear, Rhythm, Tick};
-use crate::engine::mesh::{Adoption, Control, Delivery, MeshNode};
+use super::socket::{PretendSocket, Wire, WireState};
+use crate::ear::{Ear, Rhythm};
+use crate::engine::mesh::Adoption;
 use crate::engine::message::{Message, Origin};
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{
     Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Protocol, Sealed, Seat,
 };
-use crate::engine::shard::{Limits, Shard};
+use crate::engine::shard::Limits;
 use crate::engine::topic::{Topic, TopicHasher};
 use crate::mesh;
-use crate::mesh::NodeId;
 use crate::router::{Publications, Router};
 use crate::wire::close::CloseCode;
 use bytes::Bytes;
@@ -31,7 +31,10 @@ const TOPICS_PER_CLIENT_MAX: usize = 3;
 const CLIENTS: usize = 12;
 const STEPS: usize = 800;
 /// Turns after which nothing is left in any lane.
-const ROUNDS_TO_REST: usize = 300;
+const ROUNDS_TO_REST: usize = 4_000;
+/// So few that lanes are full now and then.
+const MESSAGES_PER_LANE: usize = 16;
+const CONTROLS_PER_LANE: usize = 8;
 
 /// Says `+t`, `-t` or `!t`; hears `=t`, `~t`, `>t`, `?t`, and events `t:number:publisher`.
 struct Chatter {
@@ -98,12 +101,6 @@ struct Client {
     has_left: bool,
 }
 
-/// One shard's thread.
-struct Place {
-    shard: Shard<PretendSocket>,
-    mesh: MeshNode,
-}
-
 struct Hall {
     random: Rng,
     places: Vec<Place>,
@@ -117,12 +114,12 @@ struct Hall {
 impl Hall {
     fn new(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
-        let mut nodes = mesh::build(random.usize(1..=4));
+        let mut nodes = mesh::build_with(random.usize(1..=4), MESSAGES_PER_LANE, CONTROLS_PER_LANE);
         nodes.pop();
         let broker = nodes.pop().expect("the broker's node");
         let ear = Ear::new(Duration::ZERO).expect("descriptors are left");
         let (router, publications) = Router::new(broker, HASHER, Arc::default(), ear);
-        let places = nodes.into_iter().map(Place::new).collect();
+        let places = nodes.into_iter().map(|node| Place::new(node, limits())).collect();
         let published = vec![Vec::new(); TOPICS];
         let mut hall = Self { random, places, router, publications, clients: Vec::new(), published };
         (0..CLIENTS).for_each(|_| hall.connect());
@@ -211,29 +208,14 @@ impl Hall {
         self.router.route(Message::copied(topic(number), &event));
     }
 
+    /// One shard's turn, if it does not sleep.
     fn turn(&mut self, shard: usize) {
+        if self.sleeps(shard) {
+            return;
+        }
         let place = &mut self.places[shard];
-        for _ in 0..self.random.usize(1..20) {
-            match place.mesh.receive_delivery() {
-                Some(Delivery::Message(topic, message)) => place.shard.deliver(topic, &message),
-                Some(Delivery::Listening(ticket)) => place.shard.listening(ticket),
-                None => break,
-            }
-        }
-        let mut scratch = [0; 512];
-        for client in self.clients.iter().filter(|client| client.shard == shard) {
-            let wire = client.wire.borrow();
-            let Some(id) = wire.seat.filter(|_| wire.state != WireState::Dropped) else { continue };
-            let is_readable = !wire.to_server.is_empty() || wire.state == WireState::Broken;
-            let is_writable = wire.watches_room && wire.room != Some(0);
-            drop(wire);
-            if is_writable {
-                place.shard.writable(id);
-            }
-            if is_readable {
-                place.shard.readable(id, &mut scratch);
-            }
-        }
+        place.take_deliveries(self.random.usize(1..20));
+        place.hear(self.clients.iter().filter(|client| client.shard == shard).map(|client| &*client.wire));
         place.end_turn();
         for client in &mut self.clients {
             client.hear(&self.published);
@@ -247,7 +229,22 @@ impl Hall {
         for _ in 0..ROUNDS_TO_REST {
             self.broker_publishes();
             (0..self.places.len()).for_each(|shard| self.turn(shard));
+            if self.rests() {
+                return;
+            }
         }
+        panic!("it never comes to rest");
+    }
+
+    /// Whether every shard sleeps, and the router could.
+    fn rests(&self) -> bool {
+        let is_done = self.router.resend() && !self.router.has_mail();
+        is_done && (0..self.places.len()).all(|shard| self.sleeps(shard))
+    }
+
+    fn sleeps(&self, shard: usize) -> bool {
+        let own = self.clients.iter().filter(|client| client.shard == shard);
+        self.places[shard].sleeps(own.map(|client| &*client.wire))
     }
 
     fn check(&self, seed: u64) {
@@ -264,27 +261,16 @@ impl Hall {
     }
 }
 
-impl Place {
-    fn new(mesh: MeshNode) -> Self {
-        let limits = Limits {
-            outbound_bytes_max: 1 << 20,
-            outbound_total_bytes_max: usize::MAX,
-            write_timeout: Duration::from_secs(10),
-            event_lifetime: None,
-            client_message_bytes_max: 1_000,
-            topics_per_connection_max: TOPICS_PER_CLIENT_MAX,
-            client_messages_per_second: 0,
-            rhythm: Rhythm { ping_interval: None, pong_timeout: Duration::from_secs(60) },
-        };
-        Self { shard: Shard::new(mesh.id(), limits, Arc::default(), Tick::default()), mesh }
-    }
-
-    fn end_turn(&mut self) {
-        let broker = NodeId::broker(self.mesh.shards());
-        let outgoing = self.shard.outgoing();
-        outgoing.interests.drain(..).for_each(|interest| self.mesh.send(broker, Control::Interest(interest)));
-        outgoing.publications.drain(..).for_each(|event| self.mesh.send(broker, Control::Publish(event)));
-        self.shard.end_turn(&mut PretendOutlet);
+fn limits() -> Limits {
+    Limits {
+        outbound_bytes_max: 1 << 20,
+        outbound_total_bytes_max: usize::MAX,
+        write_timeout: Duration::from_secs(10),
+        event_lifetime: None,
+        client_message_bytes_max: 1_000,
+        topics_per_connection_max: TOPICS_PER_CLIENT_MAX,
+        client_messages_per_second: 0,
+        rhythm: Rhythm { ping_interval: None, pong_timeout: Duration::from_secs(60) },
     }
 }
 

@@ -1,11 +1,16 @@
 //! A pretend world: shards, the mesh and the router are real; sockets, clients and time are not.
 //!
 //! A seed makes a schedule of everything that may happen, in any order: clients come through the wrong shard, send
-//! pings and nonsense, stop reading, break; events are published; shards get a turn or do not. A shadow model knows
-//! who must have got what. A failure names its seed; `scripts/simulate` plays more of them, or one again.
+//! pings and nonsense, stop reading, break; events are published; Redis stalls, dies and comes back; shards get a turn,
+//! or sleep until somebody rings. A shadow model knows who must have got what, and after every turn the books of its
+//! shard must balance. A failure names its seed; `scripts/simulate` plays more of them, or one again.
 
 mod channels;
+mod listener;
 mod model;
+mod outages;
+mod place;
+mod redis;
 mod seeds;
 mod socket;
 mod subscribing;

@@ -7,6 +7,9 @@ use std::rc::Rc;
 /// The answer every pretend client waits for before it believes that it is connected.
 pub(super) const WELCOME: &[u8] = b"101\r\n\r\n";
 
+/// What a pretend client is told when the source of events has been away.
+pub(super) const OUTAGE: &str = "?";
+
 /// One client as the model sees it.
 pub(super) struct Client {
     pub(super) topic: usize,
@@ -27,6 +30,8 @@ pub(super) struct Heard {
     pub(super) events: Vec<String>,
     /// Holes that it was told of: behind so many events, so many are missing.
     pub(super) gaps: Vec<(usize, usize)>,
+    /// How often it was told that the source of events had been away.
+    pub(super) outages: u64,
     pub(super) close: Option<u16>,
     pub(super) pongs: usize,
 }
@@ -79,11 +84,16 @@ impl Client {
         let accounts = |hole: usize, behind: usize| hole == told(behind) || may_miss && !self.wants_news;
         let start = places.first().map_or(connected_at, |&first| first.saturating_sub(told(0)));
         assert!(start <= connected_at || accounts(start - connected_at, 0), "{context}: begins with {start}");
+        let names = || names(&heard.events);
         for (behind, pair) in (1..).zip(places.windows(2)) {
-            let names = names(&heard.events);
-            assert!(pair[0] < pair[1], "{context}: out of order or doubled: {names:?}");
+            assert!(pair[0] < pair[1], "{context}: out of order or doubled: {:?}", names());
             let hole = pair[1] - pair[0] - 1;
-            assert!(accounts(hole, behind), "{context}: {hole} missing behind {behind}, {names:?}, {:?}", heard.gaps);
+            assert!(
+                accounts(hole, behind),
+                "{context}: {hole} missing behind {behind}, {:?}, {:?}",
+                names(),
+                heard.gaps
+            );
         }
         let has_ended = self.has_left || heard.close.is_some() || self.wire.borrow().state == WireState::Dropped;
         if !has_ended && let Some(last) = places.last() {
@@ -94,6 +104,10 @@ impl Client {
 
 impl Heard {
     fn note(&mut self, text: &str) {
+        if text == OUTAGE {
+            self.outages += 1;
+            return;
+        }
         match text.strip_prefix('!') {
             Some(missed) => self.gaps.push((self.events.len(), missed.parse().expect("a number"))),
             None => self.events.push(text.to_owned()),

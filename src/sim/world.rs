@@ -1,34 +1,35 @@
 //! Everything that exists in a simulation and everything that may happen in it.
 
+use super::listener::Listener;
 use super::model::{Client, WELCOME};
-use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
+use super::place::Place;
+use super::socket::{PretendSocket, Wire, WireState};
 use crate::ear::{Ear, Rhythm, Tick};
-use crate::engine::mesh::{Adoption, Control, Delivery, MeshNode};
+use crate::engine::mesh::Adoption;
 use crate::engine::message::Message;
 use crate::engine::placement::{Placement, Spread};
-use crate::engine::protocol::{
-    Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat, SlowPolicy,
-};
-use crate::engine::shard::{Limits, Shard};
+use crate::engine::protocol::{Admission, SlowPolicy};
+use crate::engine::shard::Limits;
 use crate::engine::topic::{Topic, TopicHasher};
 use crate::mesh;
 use crate::mesh::NodeId;
 use crate::metrics::{Drop, NodeMetrics};
 use crate::router::Router;
 use crate::wire::close::CloseCode;
-use crate::wire::frame;
 use bytes::Bytes;
 use fastrand::Rng;
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 const TOPICS: usize = 5;
-/// Turns after which nothing is left in any lane: a schedule publishes fewer than 600 events, a turn takes at least one.
-const ROUNDS_TO_REST: usize = 600;
+/// Rounds after which nothing is left in any lane: a schedule publishes fewer than 2 000 events, a turn takes at least one.
+const ROUNDS_TO_REST: usize = 4_000;
+/// So few that lanes are full now and then.
+const MESSAGES_PER_LANE: usize = 16;
+const CONTROLS_PER_LANE: usize = 8;
 const OUTBOUND_BYTES_MAX: usize = 2_000;
 /// Followers of a topic on its owner above which further ones go elsewhere: most topics come to that.
 const FOLLOWERS_ON_OWNER_MAX: usize = 2;
@@ -37,6 +38,8 @@ pub(super) struct World {
     seed: u64,
     random: Rng,
     shards: Vec<Place>,
+    /// Where the owner of a topic sends its followers, on each shard.
+    spreads: Vec<Spread>,
     router: Router,
     topics: Vec<Topic>,
     published: Vec<Vec<String>>,
@@ -47,36 +50,6 @@ pub(super) struct World {
     slow_policy: SlowPolicy,
     /// Whether there are other ends for events than their client's or their connection's.
     may_miss: bool,
-}
-
-/// One shard's thread.
-struct Place {
-    shard: Shard<PretendSocket>,
-    spread: Spread,
-    mesh: MeshNode,
-    metrics: Arc<NodeMetrics>,
-}
-
-/// A protocol that listens and says nothing.
-struct Listener {
-    slow_policy: SlowPolicy,
-    wants_news: bool,
-}
-
-impl Protocol for Listener {
-    fn encoding(&self) -> &'static Encoding {
-        &RAW_TEXT
-    }
-    fn slow_policy(&self) -> SlowPolicy {
-        self.slow_policy
-    }
-    fn opened(&mut self, _peer: SocketAddr, _seat: &Seat<'_>, _actions: &mut Actions) {}
-    fn received(&mut self, _message: ClientMessage<'_>, _actions: &mut Actions) {}
-    fn notice(&self, notice: &Notice) -> Option<Bytes> {
-        let Notice::Missed(missed) = notice else { return None };
-        self.wants_news.then(|| frame::text(&format!("!{missed}")))
-    }
-    fn closed(&self, _seat: &Seat<'_>, _code: CloseCode) {}
 }
 
 impl World {
@@ -95,7 +68,7 @@ impl World {
             rhythm: Rhythm { ping_interval: None, pong_timeout: Duration::from_secs(60) },
         };
         let hasher = TopicHasher::with_key((seed, 1));
-        let mut nodes = mesh::build(shards);
+        let mut nodes = mesh::build_with(shards, MESSAGES_PER_LANE, CONTROLS_PER_LANE);
         nodes.pop();
         let broker = nodes.pop().expect("the broker's node");
         let (router, _) =
@@ -105,6 +78,7 @@ impl World {
             seed,
             random,
             shards: nodes.into_iter().map(|node| Place::new(node, limits)).collect(),
+            spreads: vec![Spread::above(FOLLOWERS_ON_OWNER_MAX); shards],
             router,
             topics,
             published: vec![Vec::new(); TOPICS],
@@ -139,11 +113,19 @@ impl World {
         }
         for _ in 0..ROUNDS_TO_REST {
             self.router.take_control();
-            while !self.router.resend() {
-                self.turn_all();
+            self.router.resend();
+            (0..self.shards.len()).for_each(|shard| self.turn(shard));
+            if self.rests() {
+                return;
             }
-            self.turn_all();
         }
+        panic!("seed {}: it never comes to rest", self.seed);
+    }
+
+    /// Whether every shard sleeps, and the router could.
+    fn rests(&self) -> bool {
+        let is_done = self.router.resend() && !self.router.has_mail();
+        is_done && (0..self.shards.len()).all(|shard| self.sleeps(shard))
     }
 
     pub(super) fn check(&self) {
@@ -151,7 +133,7 @@ impl World {
             client.check(&self.published[client.topic], self.may_miss, &format!("seed {}, client {number}", self.seed));
         }
         for (number, place) in self.shards.iter().enumerate() {
-            place.check(&format!("seed {}, shard {number}", self.seed));
+            check_counters(&place.metrics, &format!("seed {}, shard {number}", self.seed));
         }
     }
 
@@ -187,25 +169,21 @@ impl World {
         self.router.resend();
     }
 
-    fn turn_all(&mut self) {
-        self.router.take_control();
-        for shard in 0..self.shards.len() {
-            self.turn(shard);
-        }
+    fn sleeps(&self, shard: usize) -> bool {
+        let own = self.clients.iter().filter(|client| client.owner == shard);
+        self.flying[shard].is_empty() && self.shards[shard].sleeps(own.map(|client| &*client.wire))
     }
 
+    /// One shard's turn, if it does not sleep.
     fn turn(&mut self, shard: usize) {
+        if self.sleeps(shard) {
+            return;
+        }
         self.land(shard);
         let place = &mut self.shards[shard];
-        for _ in 0..self.random.usize(1..20) {
-            match place.mesh.receive_delivery() {
-                Some(Delivery::Message(topic, message)) => place.shard.deliver(topic, &message),
-                Some(Delivery::Listening(ticket)) => place.shard.listening(ticket),
-                None => break,
-            }
-        }
-        self.hear_wires(shard);
-        self.shards[shard].end_turn();
+        place.take_deliveries(self.random.usize(1..20));
+        place.hear(self.clients.iter().filter(|client| client.owner == shard).map(|client| &*client.wire));
+        place.end_turn();
         for client in &mut self.clients {
             client.note_welcome(self.published[client.topic].len());
         }
@@ -218,9 +196,8 @@ impl World {
             let placement = Placement::Keyed(self.topics[client.topic].clone());
             let (here, shards) = (NodeId::shard(shard), self.shards.len());
             if placement.owner(here, shards) == here {
-                let place = &mut self.shards[shard];
-                client.owner =
-                    place.spread.home(here, place.shard.followers(&self.topics[client.topic]), shards).index();
+                let followers = self.shards[shard].shard.followers(&self.topics[client.topic]);
+                client.owner = self.spreads[shard].home(here, followers, shards).index();
             }
             if client.owner != shard {
                 self.flying[client.owner].push_back(number);
@@ -236,28 +213,6 @@ impl World {
                 lifetime: None,
                 permit: None,
             });
-        }
-    }
-
-    fn hear_wires(&mut self, shard: usize) {
-        let mut scratch = [0; 512];
-        for client in &self.clients {
-            let Some(id) = client.wire.borrow().seat else { continue };
-            if client.owner != shard || client.wire.borrow().state == WireState::Dropped {
-                continue;
-            }
-            let (has_bytes, has_room) = {
-                let wire = client.wire.borrow();
-                let is_readable = !wire.to_server.is_empty() || wire.state == WireState::Broken;
-                (is_readable, wire.watches_room && wire.room != Some(0))
-            };
-            let shard = &mut self.shards[shard].shard;
-            if has_room {
-                shard.writable(id);
-            }
-            if has_bytes {
-                shard.readable(id, &mut scratch);
-            }
         }
     }
 
@@ -295,6 +250,7 @@ impl World {
         self.elapsed += Duration::from_millis(self.random.u64(..3_000));
         for place in &mut self.shards {
             place.shard.tick(Tick::at(self.elapsed));
+            place.mesh.doorbell().get_up();
         }
     }
 
@@ -312,27 +268,9 @@ impl World {
     }
 }
 
-impl Place {
-    fn new(mesh: MeshNode, limits: Limits) -> Self {
-        let metrics = Arc::<NodeMetrics>::default();
-        let shard = Shard::new(mesh.id(), limits, Arc::clone(&metrics), Tick::default());
-        Self { shard, spread: Spread::above(FOLLOWERS_ON_OWNER_MAX), mesh, metrics }
-    }
-
-    fn end_turn(&mut self) {
-        let broker = NodeId::broker(self.mesh.shards());
-        for interest in self.shard.outgoing().interests.drain(..) {
-            self.mesh.send(broker, Control::Interest(interest));
-        }
-        self.shard.end_turn(&mut PretendOutlet);
-        assert_eq!(self.shard.balance(), 0, "offered is delivered, queued or dropped");
-        assert_eq!(self.shard.late_bytes(), self.metrics.bytes_queued.get(), "what waits is counted as it is");
-    }
-
-    /// Counters must agree with what is there.
-    fn check(&self, context: &str) {
-        let closed: u64 = CloseCode::ALL.into_iter().map(|code| self.metrics.closed(code).get()).sum();
-        assert_eq!(self.metrics.late.get(), 0, "{context}: somebody is late though all sockets take bytes");
-        assert!(closed > 0 || self.metrics.dropped(Drop::SlowConsumer).get() == 0, "{context}: drops without a close");
-    }
+/// Counters must agree with what is there.
+fn check_counters(metrics: &NodeMetrics, context: &str) {
+    let closed: u64 = CloseCode::ALL.into_iter().map(|code| metrics.closed(code).get()).sum();
+    assert_eq!(metrics.late.get(), 0, "{context}: somebody is late though all sockets take bytes");
+    assert!(closed > 0 || metrics.dropped(Drop::SlowConsumer).get() == 0, "{context}: drops without a close");
 }

@@ -36,7 +36,7 @@ const CHUNK_BYTES: usize = 4 * 1024;
 const MENTION_PERIOD: Duration = Duration::from_secs(10);
 
 /// Keeps the connection, and answers what was asked on it.
-pub(super) struct Publisher {
+pub(crate) struct Publisher {
     link: Link,
     address: RedisAddress,
     pipeline: Rc<Pipeline>,

@@ -30,7 +30,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 const COMMAND_BYTES_MAX: usize = 64 * 1024;
 
 /// Takes events in.
-pub(super) struct Subscriber {
+pub(crate) struct Subscriber {
     link: Link,
     address: RedisAddress,
     subscriptions: Subscriptions,
@@ -74,28 +74,45 @@ impl Subscriber {
     }
 
     pub(super) async fn run(mut self) {
+        self.subscriptions.leave_in_time(&self.router.ear);
         loop {
             let cause = match self.connect().await {
                 Ok((duplex, outbox)) => self.listen(duplex, &outbox).await,
                 Err(cause) => cause,
             };
-            self.status.set_connected(false);
-            self.pipeline.canary.close();
-            self.subscriptions.close(&self.router);
+            self.close();
             self.router.settle().await;
             self.link.pause(&cause).await;
         }
     }
 
-    /// Dials, and writes everything there is to say but pings.
+    /// Dials, and asks for everything.
     async fn connect(&mut self) -> Result<(Duplex, Rc<Outbox>), LinkError> {
         let stream = self.link.dial().await?;
         let outbox = Rc::new(Outbox::new(COMMAND_BYTES_MAX));
         let duplex = Duplex::new(&self.router.ear, stream, Rc::clone(&outbox), CHUNK_BYTES)?;
-        outbox.offer(|out| _ = super::write_auth(&self.address, out));
-        self.pipeline.canary.open(&outbox);
-        self.subscriptions.open(&outbox);
+        self.open(&outbox);
         Ok((duplex.with_silence(QUIET_PERIOD), outbox))
+    }
+
+    /// A connection is there: writes everything there is to say but pings.
+    pub(crate) fn open(&mut self, outbox: &Rc<Outbox>) {
+        outbox.offer(|out| _ = super::write_auth(&self.address, out));
+        self.pipeline.canary.open(outbox);
+        self.subscriptions.open(outbox);
+    }
+
+    /// The connection is lost. [`Router::settle`] rings for those who do not wait any longer.
+    pub(crate) fn close(&mut self) {
+        self.status.set_connected(false);
+        self.pipeline.canary.close();
+        self.subscriptions.close(&self.router);
+    }
+
+    /// Leaves what has lingered for long enough.
+    #[cfg(test)]
+    pub(crate) fn leave(&self) {
+        self.subscriptions.leave(Instant::now());
     }
 
     /// Takes events in until the connection ends; says why it did.
@@ -143,7 +160,7 @@ impl Subscriber {
 
     /// Routes every whole event of the buffer; says how many bytes the next one needs. What stands in front of an error
     /// is routed all the same.
-    fn take_batch(&mut self, buffer: &mut ReceiveBuffer) -> Result<usize, LinkError> {
+    pub(crate) fn take_batch(&mut self, buffer: &mut ReceiveBuffer) -> Result<usize, LinkError> {
         self.router.take_control();
         loop {
             let mut end = 0;

@@ -44,9 +44,23 @@ impl Subscriptions {
                 let channels = Rc::new(RefCell::new(Channels::new(linger)));
                 let watching = Rc::clone(&channels);
                 router.watch_interests(move |router, wishes| take(&watching, router, wishes));
-                router.ear.spawn(leave_in_time(Rc::clone(&channels), router.ear.clone())).detach();
                 Self::Channels(channels)
             }
+        }
+    }
+
+    /// Sees to it from now on that channels are left.
+    pub(super) fn leave_in_time(&self, ear: &Ear) {
+        if let Self::Channels(channels) = self {
+            ear.spawn(leave_in_time(Rc::clone(channels), ear.clone())).detach();
+        }
+    }
+
+    /// Leaves the channels whose linger is over.
+    #[cfg(test)]
+    pub(super) fn leave(&self, now: Instant) {
+        if let Self::Channels(channels) = self {
+            channels.borrow_mut().leave(now);
         }
     }
 
