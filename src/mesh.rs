@@ -215,3 +215,43 @@ impl<C, D> Outlet<C, D> {
         !self.control.waiting.is_empty() || self.deliveries.as_ref().is_some_and(|lane| !lane.waiting.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    /// Enough to go round the shortest lanes many times, and few enough for Miri.
+    const COUNT: usize = 300;
+
+    #[test]
+    fn what_one_thread_sends_another_receives_in_order_however_short_the_lanes() {
+        let mut nodes = build_with::<usize, usize>(1, 4, 2).into_iter();
+        let (mut shard, mut broker) = (nodes.next().expect("a shard"), nodes.next().expect("a broker"));
+        let sender = thread::spawn(move || {
+            for number in 0..COUNT {
+                broker.deliver(shard_0(), number);
+                broker.send(shard_0(), number);
+                broker.announce();
+                while number % 7 == 0 && !broker.resend() {
+                    thread::yield_now();
+                }
+            }
+            while !broker.resend() {
+                thread::yield_now();
+            }
+        });
+        let (mut deliveries, mut controls) = (Vec::new(), Vec::new());
+        while !sender.is_finished() || shard.has_mail() {
+            deliveries.extend(shard.receive_delivery());
+            controls.extend(shard.receive().map(|(_, number)| number));
+            thread::yield_now();
+        }
+        let all: Vec<usize> = (0..COUNT).collect();
+        assert_eq!((&deliveries, &controls), (&all, &all));
+    }
+
+    fn shard_0() -> NodeId {
+        NodeId::shard(0)
+    }
+}
