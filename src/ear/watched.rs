@@ -57,7 +57,7 @@ impl Ear {
         let place = Place { ear: self.clone(), key };
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         let token = EventData::new_u64(key.data().as_ffi() | WATCHED_BIT);
-        epoll::add(&self.0.set, &descriptor, token, flags)?;
+        epoll::add(&self.0.first, &descriptor, token, flags)?;
         Ok(Watched { descriptor, watcher, place })
     }
 }
@@ -84,7 +84,7 @@ impl<D: AsFd> Watched<D> {
 
     /// The descriptor, no longer watched.
     pub fn into_inner(self) -> D {
-        self.place.ear.remove(&self.descriptor).expect("it was added");
+        epoll::delete(&self.place.ear.0.first, &self.descriptor).expect("it was added");
         self.descriptor
     }
 
