@@ -42,6 +42,9 @@ pub struct Input<'b> {
     unread: &'b mut [u8],
     /// The message behind the latest event, if it came in pieces; released by the next call or with the input.
     finished: Option<Finished>,
+    /// Frames that ended here, and those of them that were not the last of their message.
+    frames: u32,
+    parts: u32,
 }
 
 impl Decoder {
@@ -85,16 +88,22 @@ impl Decoder {
                 Some(frame) => frame,
                 None => match self.open(input, message_bytes_max)? {
                     None => return Ok(None),
-                    Some(frame) if frame.is_whole_event(input.unread.len()) => return borrow(frame, input).map(Some),
+                    Some(frame) if frame.is_whole_event(input.unread.len()) => {
+                        input.frames += 1;
+                        return borrow(frame, input).map(Some);
+                    }
                     Some(frame) => frame,
                 },
             };
             let payload = input.take(frame.payload_bytes_left.min(input.unread.len()));
             frame.receive(payload);
+            let ends_here = frame.payload_bytes_left == 0;
+            input.frames += u32::from(ends_here);
             let unfinished = self.unfinished.get_or_insert_default();
             if let Some(finished) = unfinished.gather(frame, payload, message_bytes_max)? {
                 return input.finished.insert(finished).event().map(Some);
             }
+            input.parts += u32::from(ends_here);
         }
         Ok(None)
     }
@@ -129,7 +138,18 @@ impl Decoder {
 impl<'b> Input<'b> {
     /// Bytes as they came from the socket, none of them seen by a decoder yet.
     pub fn new(received: &'b mut [u8]) -> Self {
-        Self { unread: received, finished: None }
+        Self { unread: received, finished: None, frames: 0, parts: 0 }
+    }
+
+    /// Frames that ended in this input.
+    pub fn frames(&self) -> u32 {
+        self.frames
+    }
+
+    /// Those of them that were no event: parts of messages, however short. They cost as much as
+    /// messages do.
+    pub fn parts(&self) -> u32 {
+        self.parts
     }
 
     /// The next `bytes` bytes, which count as read from now on.

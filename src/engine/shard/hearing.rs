@@ -29,7 +29,6 @@ impl<S: Socket> Shard<S> {
     /// Bytes from the client: frames, whole or not.
     pub fn received(&mut self, id: ConnectionId, bytes: &mut [u8]) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        connection.heartbeat.heard(self.now);
         let mut decoder = mem::take(&mut connection.decoder);
         let mut input = Input::new(bytes);
         while self.is_open(id) {
@@ -39,19 +38,34 @@ impl<S: Socket> Shard<S> {
                 Err(violation) => self.close(id, CloseCode::of_number(violation.close_code()), violation.reason()),
             }
         }
+        let (frames, parts) = (input.frames(), input.parts());
         if let Some(connection) = self.connections.get_mut(id) {
             connection.decoder = decoder;
+            // Half a frame is no sign of life: who drips bytes into one for ever answers no ping.
+            if frames > 0 {
+                connection.heartbeat.heard(self.now);
+            }
         }
+        // Parts of messages count as messages do: an empty one costs as much to read.
+        (0..parts).for_each(|_| _ = self.is_open(id) && self.admit(id));
+    }
+
+    /// Whether the client may say one more thing; who may not is told so, or closed.
+    fn admit(&mut self, id: ConnectionId) -> bool {
+        match self.meter(id) {
+            Verdict::Allowed => return true,
+            Verdict::TooFast => self.refuse(id),
+            Verdict::Incorrigible => self.close(id, CloseCode::Policy, Close::TOO_FAST.reason),
+        }
+        false
     }
 
     fn handle(&mut self, id: ConnectionId, event: Event<'_>) {
         if let Event::Close(close) = event {
             return self.answer_close(id, close.map(|close| close.code));
         }
-        match self.meter(id) {
-            Verdict::Allowed => {}
-            Verdict::TooFast => return self.refuse(id),
-            Verdict::Incorrigible => return self.close(id, CloseCode::Policy, Close::TOO_FAST.reason),
+        if !self.admit(id) {
+            return;
         }
         match event {
             Event::Text(text) => self.hear(id, ClientMessage::Text(text)),
