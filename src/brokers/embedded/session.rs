@@ -85,6 +85,10 @@ impl Session {
             }
             if let Some(error) = error {
                 tracing::debug!(peer = %self.client.peer, %error, "RESP client not understood");
+                if error == ProtocolError::BulkAboveLimit {
+                    // Nothing but an event is ever as long.
+                    self.switchboard.router.drop_event(Drop::EventTooBig);
+                }
                 self.client.write(|reply| _ = reply.error(&format!("ERR {error}")));
                 return End::Over;
             }

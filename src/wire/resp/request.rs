@@ -57,8 +57,10 @@ impl Words {
 pub enum ProtocolError {
     /// The number of words is not a number, or above [`WORDS_MAX`].
     InvalidMultibulkLength,
-    /// A length is not a number, negative, or above the limit.
+    /// A length is not a number, or negative.
     InvalidBulkLength,
+    /// A word is longer than the limit.
+    BulkAboveLimit,
     /// A length was due, and this byte came.
     ExpectedDollar(u8),
     /// A quote that never closes, or is not followed by a space.
@@ -78,7 +80,7 @@ impl std::fmt::Display for ProtocolError {
         formatter.write_str("Protocol error: ")?;
         match self {
             Self::InvalidMultibulkLength => formatter.write_str("invalid multibulk length"),
-            Self::InvalidBulkLength => formatter.write_str("invalid bulk length"),
+            Self::InvalidBulkLength | Self::BulkAboveLimit => formatter.write_str("invalid bulk length"),
             Self::ExpectedDollar(byte @ b' '..=b'~') => write!(formatter, "expected '$', got '{}'", char::from(*byte)),
             Self::ExpectedDollar(_) => formatter.write_str("expected '$', got ' '"),
             Self::UnbalancedQuotes => formatter.write_str("unbalanced quotes in request"),
@@ -175,8 +177,10 @@ impl RequestParser {
         let Some(end) = self.line(buffer, ProtocolError::TooBigLength)? else { return Ok(false) };
         let bytes = integer(&buffer[self.at + 1..end])
             .and_then(|bytes| usize::try_from(bytes).ok())
-            .filter(|&bytes| bytes <= self.bulk_bytes_max)
             .ok_or(ProtocolError::InvalidBulkLength)?;
+        if bytes > self.bulk_bytes_max {
+            return Err(ProtocolError::BulkAboveLimit);
+        }
         self.go_on_at(end + 2, State::Bulk { bytes })
     }
 
