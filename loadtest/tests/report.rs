@@ -240,6 +240,7 @@ fn sample(second: u32) -> Sample {
         connections: u64::from(second.min(15)) * 1_000,
         published: 2_300 + 40 * wave,
         delivered: 2_300_000 + 40_000 * wave,
+        closed: 0,
         latency_us: Latency {
             p50: 200 + 5 * wave,
             p90: 320,

@@ -137,6 +137,9 @@ pub struct Output {
     /// Writes one page with figures and plots that opens without a network
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
+    /// Keeps the run there, as DATE-SCENARIO in three files: .md for people, .json for programs, .html with plots
+    #[arg(long, value_name = "DIRECTORY")]
+    pub record: Option<PathBuf>,
 }
 
 /// What scenario files may say too.

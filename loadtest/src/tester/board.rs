@@ -137,6 +137,13 @@ impl Tape {
         self.last_return = now;
     }
 
+    /// One more connection has left of its own will, and this is what it was answered.
+    pub(crate) fn say_goodbye(&mut self, code: u16) {
+        self.open -= 1;
+        self.away += 1;
+        *self.ledger.goodbyes.entry(code).or_default() += 1;
+    }
+
     /// One more connection was refused for good.
     pub(crate) fn refuse(&mut self, reason: String) {
         self.refused += 1;

@@ -4,6 +4,7 @@ use super::agents::{self, Agents};
 use super::arguments::{Arguments, Command, Output, Run};
 use super::crew::{Alone, Crew};
 use super::interrupt::interruptible;
+use super::kept;
 use super::outcome::Outcome;
 use super::plot;
 use super::progress::{Progress, Quiet, fitting};
@@ -63,6 +64,9 @@ fn hand_over(outcome: &Outcome, output: &Output) -> io::Result<()> {
     }
     if let Some(file) = &output.report {
         report::write(outcome, file)?;
+    }
+    if let Some(directory) = &output.record {
+        kept::write(outcome, directory)?;
     }
     let text = if output.json { serde_json::to_string(outcome)? + "\n" } else { summary(outcome) };
     io::stdout().write_all(text.as_bytes())

@@ -29,11 +29,14 @@ pub(crate) struct Rest {
     pub(crate) waiting_since: Option<u64>,
     /// Whether it was connected before.
     pub(crate) is_back: bool,
+    /// Whether it has said goodbye and waits for the answer.
+    pub(crate) is_leaving: bool,
 }
 
 impl Rest {
     fn is_empty(&self) -> bool {
-        self.unread.is_empty() && self.message.is_none() && self.carry.is_empty() && self.waiting_since.is_none()
+        let is_waiting = self.waiting_since.is_some() || self.is_leaving;
+        self.unread.is_empty() && self.message.is_none() && self.carry.is_empty() && !is_waiting
     }
 }
 

@@ -16,12 +16,29 @@ pub struct Course {
     pub unrest: Unrest,
     /// The restless: so many of all connections, the last ones.
     pub restless: u32,
+    /// Clients that are slow for as long as a run lasts.
+    pub slow: SlowClients,
+    /// Whether a broker that goes away is waited for: nothing is published meanwhile.
+    pub outlasts_broker: bool,
     /// How often everything is done again: storms, or searches for the highest rate.
     pub times: u32,
     /// Sizes of events, used in turn; none: all have the plan's.
     pub sizes: Vec<EventSize>,
     /// The number that topics and events carry, where several processes share a run.
     pub run: Option<u16>,
+}
+
+/// Clients that are slow, closed for it, come back and are slow again. Every second one reads nothing for a while and
+/// then everything; the others read a little at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct SlowClients {
+    /// How many of all connections: the ones in front of the restless.
+    pub clients: u32,
+    /// How long those pause that do, in seconds.
+    pub pause: f64,
+    /// What the others read in a second.
+    pub bytes_per_second: u32,
 }
 
 /// What restless connections do.
@@ -54,6 +71,12 @@ impl Course {
         connection >= clients - self.restless.min(clients)
     }
 
+    /// Whether this connection, of so many, is one of those that are slow all the time.
+    pub fn is_slow(&self, connection: u32, clients: u32) -> bool {
+        let others = clients - self.restless.min(clients);
+        connection < others && connection >= others - self.slow.clients.min(others)
+    }
+
     /// Every setting by its flag, as text.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
         let mut settings = match self.unrest {
@@ -62,7 +85,15 @@ impl Course {
             Unrest::Slow { bytes_per_second } => vec![("slow-read", bytes_per_second.to_string())],
             Unrest::Churn { per_second } => vec![("churn", per_second.to_string())],
         };
-        let counts = [("ramp", self.ramp), ("restless", f64::from(self.restless))];
+        if self.slow.clients > 0 {
+            settings.push(("slow-read", self.slow.bytes_per_second.to_string()));
+        }
+        let counts = [
+            ("ramp", self.ramp),
+            ("restless", f64::from(self.restless)),
+            ("slow-clients", f64::from(self.slow.clients)),
+            ("slow-pause", self.slow.pause),
+        ];
         settings.extend(
             counts.into_iter().filter(|(_, count)| *count > 0.0).map(|(name, count)| (name, count.to_string())),
         );
@@ -87,8 +118,9 @@ impl Course {
         if let Some((flag, number)) = numbers.iter().find(|(_, number)| !(0.0..=NUMBER_MAX).contains(number)) {
             return Err(format!("{flag} {number} is not between 0 and {NUMBER_MAX}"));
         }
-        if self.restless > clients {
-            return Err(format!("{} of {clients} clients cannot be restless", self.restless));
+        if self.restless.saturating_add(self.slow.clients) > clients {
+            let (restless, slow) = (self.restless, self.slow.clients);
+            return Err(format!("{restless} of {clients} clients cannot be restless and {slow} slow"));
         }
         Ok(())
     }

@@ -18,6 +18,8 @@ mod socketio;
 mod workflow;
 mod ws;
 
+use serde::Deserialize;
+
 /// One family of clients, ours or another server's.
 pub trait Dialect: Send + Sync {
     /// The name for `--protocol`.
@@ -116,6 +118,39 @@ pub enum Heard<'a> {
     Nothing,
     /// What no server of this family may say, in a sentence: the connection is over.
     Broken(String),
+}
+
+/// What this server says on its own account to those who asked for it (`meta=1`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "type")]
+pub enum Notice {
+    /// Events may be missing between the last one and the next.
+    #[serde(rename = "fanout.gap")]
+    Gap {
+        /// Where they were lost.
+        reason: GapReason,
+    },
+    /// It will close the connection soon.
+    #[serde(rename = "fanout.draining")]
+    Draining,
+    /// The client's token is good no longer.
+    #[serde(rename = "fanout.expiring")]
+    Expiring,
+}
+
+/// Where events were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// The source of events was away.
+    SourceReconnected,
+    /// The client did not read in time.
+    SlowConsumer,
+}
+
+/// The notice that a message is; `None` for any other.
+pub fn notice(message: &[u8]) -> Option<Notice> {
+    serde_json::from_slice(message).ok()
 }
 
 /// Every family there is.

@@ -2,7 +2,7 @@
 
 use super::board::{Board, Tape, shown};
 use super::connection::Connection;
-use super::dialect::{Dialect, Heard};
+use super::dialect::{Dialect, GapReason, Heard, Notice, notice};
 use super::form::Form;
 use super::ledger::{Arrival, Standing};
 use super::stamp::Stamp;
@@ -19,6 +19,8 @@ pub(crate) struct Ear<'a> {
     board: &'a Board,
     dialect: &'static dyn Dialect,
     run: u16,
+    /// Whether clients asked for the server's own notices.
+    is_told: bool,
     /// One for each size of events.
     forms: Vec<Form>,
     countdown: Countdown,
@@ -40,7 +42,12 @@ pub(crate) struct Ended {
 impl<'a> Ear<'a> {
     pub(crate) fn new(board: &'a Board, dialect: &'static dyn Dialect, run: u16, forms: Vec<Form>) -> Self {
         let countdown = Countdown::new(board.window.len(), board.threads_of.len());
-        Self { board, dialect, run, forms, countdown, now: 0, measured_from: u64::MAX, latency: (0, 0) }
+        Self { board, dialect, run, is_told: false, forms, countdown, now: 0, measured_from: u64::MAX, latency: (0, 0) }
+    }
+
+    /// The same, for clients who asked for the server's own notices, or did not.
+    pub(crate) fn told(self, is_told: bool) -> Self {
+        Self { is_told, ..self }
     }
 
     /// Takes what one read brought and gives how many bytes of it made whole frames.
@@ -150,20 +157,39 @@ impl<'a> Ear<'a> {
         match heard {
             Heard::Event(event) => match self.forms.iter().find_map(|form| Stamp::parse(event, form.event_bytes())) {
                 Some(stamp) => self.count(connection, stamp, tape),
-                None => mark_foreign(tape, event),
+                None => self.take_notice(connection, event, tape),
             },
-            Heard::Subscribed => self.subscribe(connection, tape),
+            Heard::Subscribed => {
+                tape.ledger.beside += 1;
+                self.subscribe(connection, tape);
+            }
             Heard::Answer(answer) => {
+                tape.ledger.beside += 1;
                 let opcode = if self.dialect.speaks_text() { Opcode::TEXT } else { Opcode::BINARY };
                 connection.send(opcode, &answer);
             }
-            Heard::Nothing => {}
+            Heard::Nothing => tape.ledger.beside += 1,
             Heard::Broken(reason) => {
                 mark_foreign(tape, reason.as_bytes());
                 return Err(Ended { code: 1002 });
             }
         }
         Ok(())
+    }
+
+    /// What is no event is the server's own word, where clients asked for it, and a stranger's where not.
+    fn take_notice(&self, connection: &mut Connection, text: &[u8], tape: &mut Tape) {
+        match notice(text) {
+            // Its own events, which it did not read in time; the server does not count this one as a frame.
+            Some(Notice::Gap { reason: GapReason::SlowConsumer }) if self.is_told => connection.expectation.warn(),
+            Some(Notice::Gap { .. }) if self.is_told => {
+                connection.expectation.warn();
+                tape.ledger.gaps += u64::from(connection.expectation.standing == Standing::Steady);
+                tape.ledger.beside += 1;
+            }
+            Some(_) if self.is_told => tape.ledger.beside += 1,
+            _ => mark_foreign(tape, text),
+        }
     }
 
     fn count(&mut self, connection: &mut Connection, stamp: Stamp, tape: &mut Tape) {

@@ -16,6 +16,8 @@ pub(crate) struct Expectation {
     /// The topic it listens to.
     pub(crate) topic: u32,
     pub(crate) standing: Standing,
+    /// The server has said that events may be missing in front of the next one.
+    is_warned: bool,
     next: u64,
     /// Nothing, for a connection that missed nothing.
     gaps: Option<Box<Gaps>>,
@@ -39,6 +41,8 @@ struct Gaps {
     ranges: Vec<Range<u64>>,
     /// Of gaps that were forgotten.
     lost: u64,
+    /// Events that the server had said may be missing.
+    announced: u64,
 }
 
 /// How an event came.
@@ -55,19 +59,20 @@ pub(crate) enum Arrival {
 impl Expectation {
     /// Of a connection that was there before the first event of its topic.
     pub(crate) fn from_the_first(topic: u32) -> Self {
-        Self { topic, standing: Standing::Steady, next: 0, gaps: None }
+        Self { topic, standing: Standing::Steady, is_warned: false, next: 0, gaps: None }
     }
 
     /// Of a connection that comes while events are on their way: whichever comes first is the beginning.
     pub(crate) fn from_now_on(topic: u32, standing: Standing) -> Self {
-        Self { topic, standing, next: ANY, gaps: None }
+        Self { topic, standing, is_warned: false, next: ANY, gaps: None }
     }
 
     /// Takes the event with this sequence number.
     pub(crate) fn take(&mut self, sequence: u64) -> Arrival {
+        let is_warned = std::mem::take(&mut self.is_warned);
         if sequence >= self.next {
             if sequence > self.next {
-                self.skip(self.next..sequence);
+                self.skip(self.next..sequence, is_warned);
             }
             self.next = sequence + 1;
             return Arrival::New;
@@ -84,15 +89,34 @@ impl Expectation {
         self.gaps.as_ref().map_or(0, |gaps| gaps.lost + gaps.ranges.iter().map(|gap| gap.end - gap.start).sum::<u64>())
     }
 
+    /// The server says that events may be missing between the last and the next one: those are no loss.
+    pub(crate) fn warn(&mut self) {
+        self.is_warned = true;
+    }
+
     /// Events that did not come, of `published` in the topic: for a connection that was open to the end.
     pub(crate) fn missing(&self, published: u64) -> u64 {
-        let unheard = if self.next == ANY { 0 } else { published.saturating_sub(self.next) };
-        self.skipped() + unheard
+        self.skipped() + if self.is_warned { 0 } else { self.unheard(published) }
+    }
+
+    /// Events that did not come where the server had said so, of `published` in the topic.
+    pub(crate) fn announced(&self, published: u64) -> u64 {
+        let skipped = self.gaps.as_ref().map_or(0, |gaps| gaps.announced);
+        skipped + if self.is_warned { self.unheard(published) } else { 0 }
+    }
+
+    /// Events behind the last one that came.
+    fn unheard(&self, published: u64) -> u64 {
+        if self.next == ANY { 0 } else { published.saturating_sub(self.next) }
     }
 
     #[cold]
-    fn skip(&mut self, gap: Range<u64>) {
+    fn skip(&mut self, gap: Range<u64>, is_announced: bool) {
         let gaps = self.gaps.get_or_insert_default();
+        if is_announced {
+            gaps.announced += gap.end - gap.start;
+            return;
+        }
         if gaps.ranges.len() == GAPS_MAX {
             let oldest = gaps.ranges.remove(0);
             gaps.lost += oldest.end - oldest.start;
@@ -134,6 +158,14 @@ pub(crate) struct Ledger {
     pub(crate) closed: BTreeMap<u16, u64>,
     /// What clients missed who did not read as they should.
     pub(crate) excused: u64,
+    /// Events that did not reach a client, where the server had told it so.
+    pub(crate) announced: u64,
+    /// How often a client that stays was told that events may be missing.
+    pub(crate) gaps: u64,
+    /// Messages that are no event: greetings, answers and notices of the server.
+    pub(crate) beside: u64,
+    /// Connections that ended because their client wanted it, by the code the server answered with.
+    pub(crate) goodbyes: BTreeMap<u16, u64>,
 }
 
 impl Ledger {
@@ -147,8 +179,13 @@ impl Ledger {
         self.reordered += other.reordered;
         self.foreign += other.foreign;
         self.excused += other.excused;
-        for (code, count) in &other.closed {
-            *self.closed.entry(*code).or_default() += count;
+        self.announced += other.announced;
+        self.gaps += other.gaps;
+        self.beside += other.beside;
+        for (own, others) in [(&mut self.closed, &other.closed), (&mut self.goodbyes, &other.goodbyes)] {
+            for (code, count) in others {
+                *own.entry(*code).or_default() += count;
+            }
         }
     }
 
@@ -204,6 +241,21 @@ mod tests {
         let (arrivals, expectation) = taken(Expectation::from_now_on(0, Standing::Passing), &[70, 71, 73, 70, 69]);
         assert_eq!((arrivals, expectation.missing(74)), (vec![New, New, New, Again, Again], 1));
         assert_eq!(Expectation::from_now_on(0, Standing::Passing).missing(74), 0);
+    }
+
+    #[test]
+    fn what_is_missing_where_the_server_said_so_is_no_loss_and_nothing_else_is_excused_by_that() {
+        let mut expectation = Expectation::from_the_first(0);
+        let mut take = |sequences: &[u64]| sequences.iter().for_each(|&it| assert_eq!(expectation.take(it), New));
+        take(&[0, 1, 3]);
+        expectation.warn();
+        let mut take = |sequences: &[u64]| sequences.iter().for_each(|&it| assert_eq!(expectation.take(it), New));
+        take(&[8, 9, 11]);
+        assert_eq!((expectation.missing(12), expectation.announced(12)), (2, 4));
+        expectation.warn();
+        assert_eq!((expectation.missing(15), expectation.announced(15)), (2, 7), "nothing came after it");
+        assert_eq!((expectation.take(12), expectation.take(14)), (New, New));
+        assert_eq!((expectation.missing(15), expectation.announced(15)), (3, 4), "a warning is about the next event");
     }
 
     #[test]

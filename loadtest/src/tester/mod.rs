@@ -14,13 +14,14 @@
 //! | `publishing`, `pace`, `window` | the publishing thread: the open loop's schedule, the closed loop's window |
 //! | [`publish`], [`dialect`] | the two seams: where events go in, what clients say; a table of each |
 //! | `board` | what the threads of a run share |
+//! | `counters`, `reckoning` | what the server itself says it has counted, and whether its clients saw the same |
 //! | `watch`, `sockets` | processor time and memory of the server and of the tester itself |
 //! | `verdict`, [`outcome`] | what a run means, and everything that is known about it |
 //! | [`floor`] | the speed of light: the least a server could do on this kernel |
 //! | [`budget`] | the budget table and the curves, measured beside the floor |
 //! | [`progress`], [`summary`] | what people see meanwhile and at the end |
 //! | `interrupt` | how they end what takes long |
-//! | [`report`], [`record`], [`plot`] | the page with plots, recorded runs, and plots of those |
+//! | [`report`], [`record`], [`plot`], `kept` | the page with plots, recorded runs, plots of those, one run in all forms |
 //!
 //! Rules that hold for every figure:
 //!
@@ -42,6 +43,7 @@ pub mod budget;
 mod clock;
 pub mod command;
 mod connection;
+mod counters;
 pub mod course;
 pub mod crew;
 pub mod dialect;
@@ -52,6 +54,7 @@ mod form;
 pub mod goal;
 mod handshake;
 mod interrupt;
+mod kept;
 mod ledger;
 mod lobby;
 mod open_files;
@@ -62,6 +65,7 @@ pub mod plot;
 pub mod progress;
 pub mod publish;
 mod publishing;
+mod reckoning;
 pub mod record;
 pub mod report;
 pub mod run;

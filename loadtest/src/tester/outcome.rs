@@ -145,6 +145,8 @@ pub struct Sample {
     pub published: u64,
     /// Events delivered in it.
     pub delivered: u64,
+    /// Connections that ended in it and whose client had not left.
+    pub closed: u64,
     /// Latency of those.
     pub latency_us: Latency,
     /// Resident memory of the server at its end, in bytes; 0 without `--server-pid`.

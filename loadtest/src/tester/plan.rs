@@ -163,6 +163,11 @@ impl Plan {
         self.load == Load::Silence
     }
 
+    /// Whether clients asked for the server's own notices.
+    pub fn is_told(&self) -> bool {
+        self.url.0.contains("meta=1")
+    }
+
     /// Bytes of the event with this number in its topic.
     pub fn bytes_of(&self, sequence: u64) -> usize {
         match self.course.sizes.as_slice() {
@@ -181,7 +186,7 @@ impl Plan {
 
     /// Connections that stay all the time.
     pub fn steady(&self) -> u32 {
-        self.clients - self.course.restless.min(self.clients)
+        self.clients.saturating_sub(self.course.restless).saturating_sub(self.course.slow.clients)
     }
 
     /// Places of the window; 0 for an open loop.

@@ -1,5 +1,6 @@
 //! Where events are published: one connection each, never blocking.
 
+mod enduring;
 mod http;
 mod link;
 mod redis;
@@ -34,9 +35,42 @@ pub trait Publisher: Send {
     /// For waiting until [`Publisher::interest`] is met.
     fn descriptor(&self) -> BorrowedFd<'_>;
 
+    /// Whether it has no connection and takes no event now; one that never comes back by itself says so by an error.
+    fn is_away(&mut self) -> bool {
+        false
+    }
+
+    /// What became of its events so far, where it is told.
+    fn answers(&self) -> Answers {
+        Answers::default()
+    }
+
     /// What must happen before the next turn is of use, while something is unsent or unanswered.
     fn interest(&self) -> PollFlags {
         if self.unsent_bytes() > 0 { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN }
+    }
+}
+
+/// What a broker said about events that were published to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// Events that somebody was given.
+    pub heard: u64,
+    /// Events that nobody was subscribed to.
+    pub unheard: u64,
+    /// Events on their way when the connection broke: nobody knows.
+    pub unknown: u64,
+    /// Connections that broke.
+    pub outages: u64,
+}
+
+impl Answers {
+    /// Adds the counts of another.
+    pub fn add(&mut self, other: Self) {
+        self.heard += other.heard;
+        self.unheard += other.unheard;
+        self.unknown += other.unknown;
+        self.outages += other.outages;
     }
 }
 
@@ -46,7 +80,15 @@ pub trait Publisher: Send {
 /// One sentence, where that is not possible.
 pub(crate) fn connect(plan: &Plan) -> Result<Vec<Box<dyn Publisher>>, String> {
     let dialect = dialect::find(&plan.protocol).ok_or_else(|| format!("no protocol {}", plan.protocol))?;
-    (0..plan.publishers).map(|_| connect_one(&plan.publish, dialect)).collect()
+    let one = || -> Result<Box<dyn Publisher>, String> {
+        if !plan.course.outlasts_broker {
+            return connect_one(&plan.publish, dialect);
+        }
+        let publish = plan.publish.clone();
+        let enduring = enduring::Enduring::connect(Box::new(move || connect_one(&publish, dialect)))?;
+        Ok(Box::new(enduring))
+    };
+    (0..plan.publishers).map(|_| one()).collect()
 }
 
 fn connect_one(publish: &Publish, dialect: &'static dyn Dialect) -> Result<Box<dyn Publisher>, String> {

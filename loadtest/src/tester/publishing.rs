@@ -5,7 +5,7 @@ use super::clock::{SECOND, nanoseconds};
 use super::dialect;
 use super::pace::Pace;
 use super::plan::{Load, Plan, Publish};
-use super::publish::{self, Publisher};
+use super::publish::{self, Answers, Publisher};
 use super::stamp::Stamp;
 use super::template::{Template, topic_name};
 use hdrhistogram::Histogram;
@@ -35,8 +35,10 @@ pub(crate) struct Span {
 pub(crate) struct Published {
     /// Events of each topic, warm-up included.
     pub(crate) of_topic: Vec<u64>,
-    /// Measured events that were due.
+    /// Measured events that were due, and that there was a broker for.
     pub(crate) due: u64,
+    /// Events that were due while the broker was away.
+    pub(crate) unpublished: u64,
     /// How late events of the schedule were queued, in nanoseconds.
     pub(crate) lateness: Histogram<u64>,
     /// Whether a connection did not take what was due.
@@ -47,6 +49,15 @@ pub(crate) struct Published {
     pub(crate) error: Option<String>,
     /// Kept open until the clients' figures are taken.
     connections: Vec<Box<dyn Publisher>>,
+}
+
+impl Published {
+    /// What the broker said about all of them.
+    pub(crate) fn answers(&self) -> Answers {
+        let mut answers = Answers::default();
+        self.connections.iter().for_each(|connection| answers.add(connection.answers()));
+        answers
+    }
 }
 
 /// Where events of one topic go.
@@ -97,6 +108,7 @@ impl<'a> Publishing<'a> {
             published: Published {
                 of_topic,
                 due: 0,
+                unpublished: 0,
                 lateness: histogram(),
                 was_blocked: false,
                 was_stalled: false,
@@ -153,7 +165,8 @@ impl<'a> Publishing<'a> {
             self.sleep(next.min(self.until()))?;
         }
         let ended = self.board.clock.now().min(self.until());
-        self.published.due = pace.count_before(ended) - pace.count_before(self.span.measured_from.min(ended));
+        let due = pace.count_before(ended) - pace.count_before(self.span.measured_from.min(ended));
+        self.published.due = due.saturating_sub(self.published.unpublished);
         self.published.was_blocked = is_blocked;
         Ok(())
     }
@@ -162,11 +175,16 @@ impl<'a> Publishing<'a> {
     fn publish_due(&mut self, due: u64, now: u64) -> io::Result<bool> {
         let topic = self.choose();
         let connection = topic as usize % self.connections.len();
-        if self.connections[connection].unsent_bytes() > UNSENT_BYTES_MAX {
-            self.connections[connection].turn()?;
-            if self.connections[connection].unsent_bytes() > UNSENT_BYTES_MAX {
+        let connection = &mut self.connections[connection];
+        if connection.unsent_bytes() > UNSENT_BYTES_MAX {
+            connection.turn()?;
+            if connection.unsent_bytes() > UNSENT_BYTES_MAX {
                 return Ok(false);
             }
+        }
+        if connection.is_away() {
+            self.published.unpublished += 1;
+            return Ok(true);
         }
         self.queue(topic, due, 0);
         if due >= self.span.measured_from {

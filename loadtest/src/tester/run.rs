@@ -11,6 +11,7 @@ pub(crate) use stage::Stage;
 
 use super::board::Board;
 use super::clock::Clock;
+use super::counters::Counters;
 use super::course::Unrest;
 use super::dialect;
 use super::form::Form;
@@ -94,12 +95,14 @@ pub fn run(plan: &Plan, surroundings: &Surroundings<'_>) -> Result<Outcome, Refu
     let board = Board::new(Clock::since(surroundings.epoch), plan.threads, plan.users, plan.window());
     let board = board.map_err(|error| Refusal(format!("this machine gives no event descriptor: {error}")))?;
     let before = plan.server_pid.and_then(|pid| Reading::whole(pid).ok());
+    let counters = if scenario.reads_counters { Counters::read(&plan.url) } else { None };
     let outcome = thread::scope(|scope| {
         let end = OverAtLast(&board);
         let receivers = receive(scope, plan, &board, run)?;
         let mut session = Session::new(plan, surroundings, &board, before);
+        session.counters_before = counters;
         session.connect(&receivers)?;
-        let published = session.publish(scope, run, scenario.play)?;
+        let published = session.publish(scope, run, scenario)?;
         drop(end);
         let left = receivers.into_iter().map(|receiver| joined(receiver.join()).map_err(|error| error.to_string()));
         let left: Vec<Left> = left.collect::<Result<Vec<_>, String>>()?.into_iter().flatten().collect();
@@ -139,6 +142,7 @@ fn receive<'scope>(
             forms: forms(plan),
             door: door.clone(),
             course: plan.course.clone(),
+            is_told: plan.is_told(),
             threads: plan.threads,
             seats: seating.connections_of(thread).map(seat).collect(),
         };
@@ -151,6 +155,7 @@ fn receive<'scope>(
 
 fn standing(plan: &Plan, connection: u32) -> Standing {
     match plan.course.unrest {
+        _ if plan.course.is_slow(connection, plan.clients) => Standing::Excused,
         _ if !plan.course.is_restless(connection, plan.clients) => Standing::Steady,
         Unrest::Slow { .. } => Standing::Excused,
         _ => Standing::Passing,

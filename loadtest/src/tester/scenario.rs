@@ -13,6 +13,7 @@ use super::arguments::LoadArguments;
 use super::crew::Crew;
 use super::outcome::Outcome;
 use super::plan::{Load, Plan};
+use super::publishing::Published;
 use super::run::{Refusal, Stage};
 
 /// What a scenario is where nobody says otherwise.
@@ -40,8 +41,12 @@ pub struct Scenario {
     pub(crate) shape: fn(&LoadArguments, &mut Plan) -> Result<(), String>,
     /// How it is done as a whole: most are one run.
     pub(crate) conduct: fn(&Plan, &dyn Crew) -> Result<Outcome, Refusal>,
+    /// Whether the server is asked for its own counters, before the first client comes.
+    pub(crate) reads_counters: bool,
     /// What goes on once all clients are in and events are on their way.
     pub(crate) play: fn(&mut Stage<'_, '_, '_>),
+    /// What is looked at once everything has come; clients are still connected.
+    pub(crate) conclude: fn(&mut Stage<'_, '_, '_>, &Published),
 }
 
 /// Where a scenario has no wish of its own.
@@ -57,7 +62,9 @@ const USUAL: Scenario = Scenario {
     is_divisible: true,
     shape: |_, _| Ok(()),
     conduct: |plan, crew| crew.run(plan),
+    reads_counters: false,
     play: listen,
+    conclude: |_, _| {},
 };
 
 pub use capacity::CAPACITY;

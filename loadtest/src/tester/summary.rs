@@ -37,11 +37,11 @@ fn rounds(rounds: &[Round]) -> Option<String> {
 }
 
 /// Whole numbers as such, small ones with two digits behind the point.
-fn figure(value: f64) -> String {
+pub(super) fn figure(value: f64) -> String {
     if value.fract() == 0.0 || value.abs() >= 1_000.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
-fn verdict(verdict: Verdict) -> &'static str {
+pub(super) fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
         Verdict::Fail => "FAIL",
@@ -49,7 +49,7 @@ fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-fn rows(outcome: &Outcome) -> Vec<Row> {
+pub(super) fn rows(outcome: &Outcome) -> Vec<Row> {
     let mut rows = vec![("clients connected".to_owned(), count(outcome.connected))];
     rows.extend(connecting(outcome));
     if outcome.published > 0 {

@@ -129,14 +129,19 @@ pub(crate) fn resident_bytes(pid: u32) -> io::Result<u64> {
     }
 }
 
+/// The kernel's buffers of all TCP sockets of this machine, in bytes.
+pub(crate) fn kernel_buffers() -> io::Result<u64> {
+    let sockets = fs::read_to_string("/proc/net/sockstat")?;
+    let words = sockets.lines().find_map(|line| line.strip_prefix("TCP:")).unwrap_or_default();
+    let mut words = words.split_whitespace().skip_while(|word| *word != "mem");
+    let pages: u64 = words.nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
+    Ok(pages * rustix::param::page_size() as u64)
+}
+
 impl Kernel {
     fn read() -> io::Result<Self> {
-        let sockets = fs::read_to_string("/proc/net/sockstat")?;
-        let words = sockets.lines().find_map(|line| line.strip_prefix("TCP:")).unwrap_or_default();
-        let mut words = words.split_whitespace().skip_while(|word| *word != "mem");
-        let pages: u64 = words.nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
         Ok(Self {
-            buffers: pages * rustix::param::page_size() as u64,
+            buffers: kernel_buffers()?,
             slabs: kibibytes("/proc/meminfo", "Slab:")?,
             unreclaimable: kibibytes("/proc/meminfo", "SUnreclaim:")?,
         })

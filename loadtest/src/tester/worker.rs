@@ -1,5 +1,6 @@
 //! One receiving thread: an epoll set, its share of the connections, one scratch buffer.
 
+mod slow;
 mod unrest;
 
 use super::board::{Board, Tape};
@@ -50,6 +51,8 @@ pub(crate) struct Orders<'a> {
     pub(crate) forms: Vec<Form>,
     pub(crate) door: Door,
     pub(crate) course: Course,
+    /// Whether clients asked for the server's own notices.
+    pub(crate) is_told: bool,
     /// How many threads there are.
     pub(crate) threads: u32,
     /// Its connections.
@@ -71,6 +74,7 @@ pub(crate) struct Worker<'a> {
     lobby: Lobby,
     connections: Vec<Connection>,
     restless: unrest::Progress,
+    slow: slow::SlowOnes,
     /// Whether who did not come in by the end of connecting was sent away.
     is_seated: bool,
     scratch: Vec<u8>,
@@ -81,12 +85,13 @@ impl<'a> Worker<'a> {
         let seats = std::mem::take(&mut orders.seats);
         let frame_bytes_max = orders.forms.iter().map(Form::frame_bytes).max().unwrap_or(0);
         Ok(Self {
-            ear: Ear::new(orders.board, orders.dialect, orders.run, orders.forms.clone()),
+            ear: Ear::new(orders.board, orders.dialect, orders.run, orders.forms.clone()).told(orders.is_told),
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             connections: Vec::with_capacity(seats.len()),
             lobby: Lobby::new(seats.into_iter()),
             scratch: vec![0; SCRATCH_BYTES.max(2 * frame_bytes_max)],
             restless: unrest::Progress::default(),
+            slow: slow::SlowOnes::default(),
             is_seated: false,
             orders,
         })
@@ -112,7 +117,7 @@ impl<'a> Worker<'a> {
 
     /// Until the next client is due to come, or something else is.
     fn sleep(&self) -> Timespec {
-        let next = self.lobby.next_due().unwrap_or(u64::MAX).min(self.next_stir());
+        let next = self.lobby.next_due().unwrap_or(u64::MAX).min(self.next_stir()).min(self.slow.next_look());
         let pause = next.saturating_sub(self.orders.board.clock.now()).min(SLEEP_MAX);
         Timespec { tv_sec: 0, tv_nsec: i64::try_from(pause).unwrap_or(0) }
     }
@@ -143,6 +148,7 @@ impl<'a> Worker<'a> {
             self.give_up(&mut tape);
         }
         self.stir(board.clock.now(), &mut tape)?;
+        self.look_at_the_slow(board.clock.now(), &mut tape)?;
         self.knock(&mut tape)
     }
 
@@ -224,8 +230,11 @@ impl<'a> Worker<'a> {
             self.connections[place] = Connection::again(handshake.socket, expectation, handshake.began);
         } else {
             self.connections.push(Connection::new(handshake.socket, expectation, handshake.began));
-            if standing != Standing::Steady {
-                self.restless.add(Seat { place: Some(place), ..seat });
+            let seat = Seat { place: Some(place), ..seat };
+            match standing {
+                Standing::Steady => {}
+                Standing::Excused if self.orders.course.slow.clients > 0 => self.slow.add(seat),
+                Standing::Passing | Standing::Excused => self.restless.add(seat),
             }
         }
         let connection = &mut self.connections[place];
@@ -281,6 +290,7 @@ impl<'a> Worker<'a> {
 /// The connection is over; closing its socket takes it out of the epoll set.
 fn leave(connection: &mut Connection, ended: Ended, now: u64, tape: &mut Tape) {
     connection.socket = None;
+    let is_leaving = connection.rest.as_ref().is_some_and(|rest| rest.is_leaving);
     let waited = connection.rest.take().filter(|rest| rest.waiting_since.is_some());
     match (waited, connection.expectation.standing) {
         // It stays away: a server that lets clients in and throws them out at once is not come back to.
@@ -288,6 +298,7 @@ fn leave(connection: &mut Connection, ended: Ended, now: u64, tape: &mut Tape) {
         (Some(_), _) => {
             tape.refuse(format!("the server ended a connection before it was subscribed ({})", ended.code));
         }
+        (None, Standing::Passing) if is_leaving => tape.say_goodbye(ended.code),
         (None, standing) => {
             tape.open -= 1;
             tape.steady -= u64::from(standing == Standing::Steady);

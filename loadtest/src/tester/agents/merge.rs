@@ -103,6 +103,7 @@ pub(super) fn samples(parts: &[&[Sample]]) -> Vec<Sample> {
             connections: sum(|sample| sample.connections),
             published: sum(|sample| sample.published),
             delivered: sum(|sample| sample.delivered),
+            closed: sum(|sample| sample.closed),
             latency_us: worst(samples.iter().map(|sample| sample.latency_us)),
             ..Sample::default()
         }

@@ -1,6 +1,6 @@
 //! `PUBLISH` in RESP, pipelined: to Redis and to the embedded broker alike.
 
-use super::Publisher;
+use super::{Answers, Publisher};
 use crate::patience::PATIENCE;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,6 +17,7 @@ pub(super) struct Redis {
     socket: TcpStream,
     unsent: Vec<u8>,
     unanswered: usize,
+    answers: Answers,
     /// The unfinished line of the answers.
     line: Vec<u8>,
     chunk: Box<[u8]>,
@@ -27,7 +28,9 @@ impl Redis {
         let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, unsent: Vec::new(), unanswered: 0, line: Vec::new(), chunk: vec![0; CHUNK_BYTES].into() })
+        let answers = Answers::default();
+        let chunk = vec![0; CHUNK_BYTES].into();
+        Ok(Self { socket, unsent: Vec::new(), unanswered: 0, answers, line: Vec::new(), chunk })
     }
 
     fn send(&mut self) -> io::Result<()> {
@@ -74,6 +77,10 @@ impl Redis {
                 let text = String::from_utf8_lossy(&self.line);
                 return Err(io::Error::other(format!("the broker answered PUBLISH with `{}`", text.trim_end())));
             }
+            match self.line.as_slice() {
+                b":0\r\n" => self.answers.unheard += 1,
+                _ => self.answers.heard += 1,
+            }
             self.line.clear();
             self.unanswered = self.unanswered.saturating_sub(1);
         }
@@ -105,6 +112,10 @@ impl Publisher for Redis {
 
     fn unsent_bytes(&self) -> usize {
         self.unsent.len()
+    }
+
+    fn answers(&self) -> Answers {
+        self.answers
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {

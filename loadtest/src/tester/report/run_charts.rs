@@ -21,6 +21,7 @@ pub(super) fn charts(outcome: &Outcome) -> Vec<Chart> {
         rate_over_time("Events delivered per second", &slices, |slice| slice.delivered_per_second),
         rate_over_time("Events published per second", &slices, |slice| slice.published_per_second),
         connections_over_time(&slices),
+        rate_over_time("Connections ended per second", &slices, |slice| slice.closed_per_second),
         memory_over_time(&slices),
         memory_over_connections(&slices),
         processor_over_time(&slices),
@@ -60,7 +61,7 @@ fn latency_over_time(slices: &[Slice]) -> Option<Chart> {
 }
 
 fn rate_over_time(title: &str, slices: &[Slice], of: fn(&Slice) -> f64) -> Option<Chart> {
-    let name = if title.contains("delivered") { "delivered" } else { "published" };
+    let name = ["delivered", "ended"].into_iter().find(|name| title.contains(name)).unwrap_or("published");
     let series = vec![Series::line("", 0, slices.iter().map(|slice| (slice.second, of(slice))))];
     if every(&series, |point| point.y).all(|rate| rate == 0.0) {
         return None;

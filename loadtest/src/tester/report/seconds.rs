@@ -14,6 +14,8 @@ pub(super) struct Slice {
     pub published_per_second: f64,
     /// Events delivered per second.
     pub delivered_per_second: f64,
+    /// Connections that ended per second and whose client had not left.
+    pub closed_per_second: f64,
     /// The worst second's latency, percentile by percentile.
     pub latency: Latency,
     /// Most resident memory, in bytes; 0 where it was not read.
@@ -51,6 +53,7 @@ impl Slice {
             connections: samples.last().map_or(0, |last| last.connections),
             published_per_second: per_second(|sample| sample.published),
             delivered_per_second: per_second(|sample| sample.delivered),
+            closed_per_second: per_second(|sample| sample.closed),
             latency: Latency {
                 p50: worst(|it| it.p50),
                 p90: worst(|it| it.p90),
@@ -75,7 +78,8 @@ mod tests {
 
     fn sample(second: f64, delivered: u64) -> Sample {
         let latency_us = Latency { p50: delivered, p90: 0, p99: 0, p999: 0, max: 2 * delivered };
-        Sample { second, connections: 5, published: 1, delivered, latency_us, rss_bytes: delivered, server_cores: 0.5 }
+        let (rss_bytes, server_cores) = (delivered, 0.5);
+        Sample { second, connections: 5, published: 1, delivered, closed: 0, latency_us, rss_bytes, server_cores }
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub(super) struct Record<'a> {
     pub(super) additions: Additions,
     /// Published, delivered and the server's processor time at the last sample.
     last: (u64, u64, u64, u64),
+    /// Connections that had ended at the last sample.
+    closed_before: u64,
 }
 
 impl<'a> Record<'a> {
@@ -66,6 +68,7 @@ impl<'a> Record<'a> {
             samples: Vec::new(),
             additions: Additions::default(),
             last: (0, 0, 0, 0),
+            closed_before: 0,
         }
     }
 
@@ -152,6 +155,7 @@ impl<'a> Record<'a> {
         let heard = std::mem::replace(&mut self.heard, histogram());
         let published = self.board.published.load(SeqCst);
         let delivered = self.board.total(|tape| tape.ledger.delivered);
+        let closed = self.board.total(|tape| tape.ledger.closed_total() + tape.given_up.len() as u64);
         let server = self.read_quickly();
         if let Some(reading) = server {
             self.server.ended = Some((reading, self.deliveries()));
@@ -162,11 +166,13 @@ impl<'a> Record<'a> {
             connections: self.board.total(|tape| tape.open),
             published: published - self.last.1,
             delivered: delivered - self.last.2,
+            closed: closed - self.closed_before,
             latency_us: Latency::of(&heard),
             rss_bytes: server.map_or(0, |reading| reading.resident_bytes),
             server_cores: busy.saturating_sub(self.last.3) as f64 / now.saturating_sub(self.last.0).max(1) as f64,
         };
         self.last = (now, published, delivered, busy);
+        self.closed_before = closed;
         self.samples.push(sample);
         sample
     }
@@ -220,7 +226,7 @@ impl<'a> Record<'a> {
             connecting: Some(self.connecting()),
             refused_by_reason: self.refusals(),
             rounds: self.additions.rounds,
-            figures: self.additions.figures,
+            figures: with_announced(self.additions.figures, ledger.announced),
             notes: self.additions.sentences,
             samples: self.samples,
             histogram: Some(self.latency),
@@ -235,6 +241,7 @@ impl<'a> Record<'a> {
             let expectation = &connection.expectation;
             let events = published.of_topic[expectation.topic as usize];
             let missing = if connection.is_open { expectation.missing(events) } else { expectation.skipped() };
+            ledger.announced += expectation.announced(if connection.is_open { events } else { 0 });
             match expectation.standing {
                 Standing::Excused => ledger.excused += missing,
                 Standing::Steady | Standing::Passing => ledger.lost += missing,
@@ -296,6 +303,14 @@ impl<'a> Record<'a> {
     fn read_quickly(&self) -> Option<Reading> {
         Reading::quick(self.plan.server_pid?).ok()
     }
+}
+
+/// Figures, and what the server had said may be missing, where it had.
+fn with_announced(mut figures: BTreeMap<String, f64>, announced: u64) -> BTreeMap<String, f64> {
+    if announced > 0 {
+        figures.insert("events_missing_in_announced_gaps".to_owned(), announced as f64);
+    }
+    figures
 }
 
 fn per_second(count: u64, nanoseconds: u64) -> f64 {

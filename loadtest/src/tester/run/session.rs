@@ -5,9 +5,11 @@ use super::stage::Stage;
 use super::{Receiver, Surroundings, joined};
 use crate::tester::board::{Board, Tape};
 use crate::tester::clock::{SECOND, from_seconds, seconds};
+use crate::tester::counters::Counters;
 use crate::tester::outcome::Outcome;
 use crate::tester::plan::Plan;
 use crate::tester::publishing::{Published, Publishing, Span};
+use crate::tester::scenario::Scenario;
 use crate::tester::verdict::Signs;
 use crate::tester::watch::Reading;
 use crate::tester::worker::Left;
@@ -40,6 +42,8 @@ pub(super) struct Session<'a> {
     pub(super) board: &'a Board,
     pub(super) record: Record<'a>,
     pub(super) signs: Signs,
+    /// What the server had counted before clients came.
+    pub(super) counters_before: Option<Counters>,
     /// When it began; then, when publishing began.
     began: u64,
     span: Span,
@@ -54,7 +58,16 @@ impl<'a> Session<'a> {
     ) -> Self {
         let record = Record::new(plan, board, before);
         let span = Span { from: 0, measured_from: 0 };
-        Self { plan, surroundings, board, record, signs: Signs::default(), began: board.clock.now(), span }
+        Self {
+            plan,
+            surroundings,
+            board,
+            record,
+            signs: Signs::default(),
+            counters_before: None,
+            began: board.clock.now(),
+            span,
+        }
     }
 
     /// Waits until every client is in or refused.
@@ -104,7 +117,7 @@ impl<'a> Session<'a> {
         &mut self,
         scope: &'scope Scope<'scope, '_>,
         run: u16,
-        play: fn(&mut Stage<'_, '_, '_>),
+        scenario: &Scenario,
     ) -> Result<Published, String>
     where
         'a: 'scope,
@@ -124,9 +137,9 @@ impl<'a> Session<'a> {
         let started = thread.spawn_scoped(scope, move || publishing.run(span));
         let thread = started.map_err(|error| format!("the publishing thread cannot start: {error}"))?;
         self.surroundings.progress.begin(if self.plan.is_silent() { "settling" } else { "warming up" });
-        self.watch_until(measured_from, &thread, || false);
+        self.watch_until(measured_from, Some(&thread), || false);
         self.record.begin(measured_from);
-        play(&mut Stage { session: self, publisher: &thread });
+        (scenario.play)(&mut Stage { session: self, publisher: Some(&thread) });
         let until = self.board.clock.now();
         let until = self.board.until.fetch_min(until, SeqCst).min(until);
         self.record.end_of_publishing(until);
@@ -135,6 +148,7 @@ impl<'a> Session<'a> {
         }
         let published = joined(thread.join());
         self.drain(&published);
+        (scenario.conclude)(&mut Stage { session: self, publisher: None }, &published);
         self.record.end();
         thread::sleep(if self.plan.course.restless > 0 { LINGERING_FOR_PASSERS } else { LINGERING });
         Ok(published)
@@ -175,12 +189,12 @@ impl<'a> Session<'a> {
     pub(super) fn watch_until(
         &mut self,
         moment: u64,
-        publisher: &ScopedJoinHandle<'_, Published>,
+        publisher: Option<&ScopedJoinHandle<'_, Published>>,
         has_happened: impl Fn() -> bool,
     ) -> bool {
         loop {
             let now = self.board.clock.now();
-            if publisher.is_finished() || self.is_cut_short() {
+            if publisher.is_some_and(ScopedJoinHandle::is_finished) || self.is_cut_short() {
                 return true;
             }
             if now >= moment || has_happened() {

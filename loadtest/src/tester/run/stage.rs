@@ -4,19 +4,29 @@ use super::phase::Phase;
 use super::session::Session;
 use crate::tester::board::Board;
 use crate::tester::clock::{SECOND, from_seconds};
+use crate::tester::counters::Counters;
+use crate::tester::ledger::Ledger;
 use crate::tester::outcome::{Round, Sample};
 use crate::tester::plan::Plan;
 use crate::tester::publishing::Published;
+use crate::tester::reckoning::Reckoning;
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread::ScopedJoinHandle;
 
 /// Between an order and its beginning, in nanoseconds: longer than a receiving thread sleeps.
 const LEAD: u64 = SECOND / 20;
 
+/// Nothing new for so long, and everything is at rest; and how long that is waited for, in nanoseconds.
+const AT_REST: u64 = SECOND;
+const REST_PATIENCE: u64 = 30 * SECOND;
+
 /// What a scenario plays on.
 pub(crate) struct Stage<'s, 'a, 't> {
     pub(super) session: &'s mut Session<'a>,
-    pub(super) publisher: &'s ScopedJoinHandle<'t, Published>,
+    /// Nobody, once everything was published.
+    pub(super) publisher: Option<&'s ScopedJoinHandle<'t, Published>>,
 }
 
 impl Stage<'_, '_, '_> {
@@ -91,9 +101,66 @@ impl Stage<'_, '_, '_> {
         self.session.record.read_with_clients();
     }
 
+    /// What the server has counted for this run: before its clients came, and now. Nothing where it does not say so.
+    pub(crate) fn counters(&self) -> Option<[Counters; 2]> {
+        Some([self.session.counters_before.clone()?, Counters::read(&self.plan().url)?])
+    }
+
+    /// Once all have read what there was and whoever left is back: what the server counts, and what its clients saw.
+    /// Nothing where the server does not say, or counts for several agents.
+    pub(crate) fn reckon(&mut self, published: &Published) -> Option<Reckoning> {
+        self.rest();
+        let before = self.ledger();
+        let server = self.counters().filter(|_| self.plan().course.run.is_none())?;
+        let asked = self.now();
+        self.hold_until(asked + AT_REST, |_| false);
+        let (board, mut given_up) = (self.board(), BTreeMap::new());
+        for (_, code) in board.tapes().flat_map(|tape| tape.given_up.clone()) {
+            *given_up.entry(code).or_default() += 1;
+        }
+        Some(Reckoning {
+            server,
+            clients: [before, self.ledger()],
+            given_up,
+            open: board.total(|tape| tape.open),
+            steady: board.total(|tape| tape.steady),
+            is_told: self.plan().is_told(),
+            answers: published.answers(),
+        })
+    }
+
+    /// Waits until nobody is on the way and nothing comes any more.
+    fn rest(&mut self) {
+        let clock = self.board().clock;
+        let last_change = Cell::new((0, clock.now()));
+        self.hold_until(clock.now() + REST_PATIENCE, |board| {
+            let heard = board.total(|tape| tape.ledger.arrived + tape.returns);
+            if heard != last_change.get().0 || board.total(|tape| tape.away) > 0 {
+                last_change.set((heard, clock.now()));
+            }
+            clock.now() > last_change.get().1 + AT_REST
+        });
+    }
+
+    /// What the clients have got so far, and missed, for good.
+    fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::default();
+        self.board().tapes().for_each(|tape| ledger.add(&tape.ledger));
+        ledger
+    }
+
     /// Puts a round into the outcome.
     pub(crate) fn add_round(&mut self, round: Round) {
         self.session.record.additions.rounds.push(round);
+    }
+
+    /// Puts a round into the outcome; what does not hold fails the run.
+    pub(crate) fn check(&mut self, round: Round) {
+        if !round.held {
+            let figures: Vec<String> = round.figures.iter().map(|(name, value)| format!("{name} {value}")).collect();
+            self.fail(format!("not so: {} ({})", round.name, figures.join(", ")));
+        }
+        self.add_round(round);
     }
 
     /// Puts a figure of the whole run into the outcome, unless it is none.

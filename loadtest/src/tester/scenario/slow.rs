@@ -1,15 +1,17 @@
 //! Some clients stop reading, or read slowly: what happens to the others, and to them?
 
+mod ends;
+
 use super::{Load, Scenario, USUAL};
 use crate::tester::arguments::LoadArguments;
-use crate::tester::board::Board;
 use crate::tester::clock::{SECOND, from_seconds, seconds};
 use crate::tester::course::Unrest;
 use crate::tester::outcome::Round;
 use crate::tester::plan::Plan;
-use crate::tester::run::Stage;
-use crate::tester::sockets::{Ends, established};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::tester::publishing::Published;
+use crate::tester::run::{Phase, Stage};
+use ends::SlowEnds;
+use std::collections::BTreeMap;
 
 /// Big events to few clients of one username, so that what waits for the slow ones grows.
 pub static SLOW: Scenario = Scenario {
@@ -22,7 +24,9 @@ pub static SLOW: Scenario = Scenario {
     flags: &["ramp", "slow-share", "slow-read", "sizes"],
     is_divisible: false,
     shape,
+    reads_counters: true,
     play: slow_down,
+    conclude,
     ..USUAL
 };
 
@@ -33,14 +37,19 @@ const CALM: f64 = 0.25;
 const READING_AGAIN: u64 = SECOND;
 
 /// Between two looks at the server's ends, in nanoseconds: the kernel walks all sockets for it.
-const LOOK_AGAIN: u64 = SECOND / 4;
+const LOOK_AGAIN: u64 = SECOND / 2;
+
+/// Connections that were closed for being too slow, in the server's statistics.
+const CLOSED_FOR_IT: &str = "/total/closed/4001";
 
 /// One in twenty, where nobody says otherwise.
 const SHARE: f64 = 0.05;
 
 fn slow_down(stage: &mut Stage<'_, '_, '_>) {
     let all = stage.plan().seconds;
-    let mut goes_on = stage.hold(all * CALM);
+    // Looking costs something: the calm part pays for it, too.
+    let mut ends = SlowEnds::new(stage);
+    let mut goes_on = watch_for(stage, all * CALM, |stage| ends.look(stage.board(), 0));
     let calm = stage.end_phase();
     stage.add_round(calm.round("the others before"));
     if !goes_on {
@@ -48,54 +57,60 @@ fn slow_down(stage: &mut Stage<'_, '_, '_>) {
     }
     stage.announce("some clients are slow now");
     let from = stage.order();
-    let mut watched = Watched::new(stage.board());
-    let ending = stage.now() + from_seconds(all * (1.0 - CALM));
-    while goes_on && stage.now() < ending {
-        goes_on = stage.hold_until(ending.min(stage.now() + LOOK_AGAIN), |_| false);
-        watched.look(stage.now().saturating_sub(from));
-    }
-    let slow = stage.end_phase();
-    let mut round = slow.round("the others meanwhile");
-    round.figures.extend(slow.over(&calm));
-    stage.add_round(round);
-    for (name, value) in slow.over(&calm) {
-        stage.set(&format!("others_{name}"), value);
-    }
+    let mut ends = SlowEnds::new(stage);
+    let mut has_read_on = false;
+    goes_on = watch_for(stage, all * (1.0 - CALM), |stage| {
+        ends.look(stage.board(), stage.now().saturating_sub(from));
+        // The last of them may still learn why: the server waits for a moment before it drops who was closed.
+        if !has_read_on && (ends.are_gone() || are_closed(stage)) {
+            has_read_on = true;
+            stage.order();
+        }
+    });
+    tell_of_the_others(stage, &calm);
     let ended = stage.now();
-    if goes_on {
+    if goes_on && !has_read_on {
         let again = stage.order();
         stage.hold_until(again + READING_AGAIN, |_| false);
     }
-    watched.tell(stage);
+    ends.tell(stage);
     tell_of_the_slow(stage, from, ended);
 }
 
-/// The server's ends of the slow connections, where they are on this machine.
-struct Watched {
-    open: BTreeSet<Ends>,
-    /// When each was found closed, in nanoseconds after the slow ones began.
-    closed: Vec<u64>,
+/// Time passes, and the server's ends are looked at now and then; whether the run is to go on.
+fn watch_for(stage: &mut Stage<'_, '_, '_>, seconds: f64, mut look: impl FnMut(&mut Stage<'_, '_, '_>)) -> bool {
+    let ending = stage.now() + from_seconds(seconds);
+    while stage.now() < ending {
+        if !stage.hold_until(ending.min(stage.now() + LOOK_AGAIN), |_| false) {
+            return false;
+        }
+        look(stage);
+    }
+    true
 }
 
-impl Watched {
-    fn new(board: &Board) -> Self {
-        let ends: Vec<Ends> = board.tapes().flat_map(|tape| tape.slow_ends.clone()).collect();
-        let established = established().unwrap_or_default();
-        Self { open: ends.into_iter().filter(|ends| established.contains(ends)).collect(), closed: Vec::new() }
-    }
+/// Whether the server says that it has closed as many as are slow.
+fn are_closed(stage: &Stage<'_, '_, '_>) -> bool {
+    let slow = u64::from(stage.plan().course.restless);
+    let counters = stage.counters();
+    counters.is_some_and(|[before, now]| now.count(CLOSED_FOR_IT).saturating_sub(before.count(CLOSED_FOR_IT)) >= slow)
+}
 
-    fn look(&mut self, now: u64) {
-        let Ok(established) = established() else { return };
-        let before = self.open.len();
-        self.open.retain(|ends| established.contains(ends));
-        self.closed.extend((self.open.len()..before).map(|_| now));
+/// What those who read noticed.
+fn tell_of_the_others(stage: &mut Stage<'_, '_, '_>, calm: &Phase) {
+    let slow = stage.end_phase();
+    let mut round = slow.round("the others meanwhile");
+    round.figures.extend(slow.over(calm));
+    stage.add_round(round);
+    for (name, value) in slow.over(calm) {
+        stage.set(&format!("others_{name}"), value);
     }
+}
 
-    fn tell(&self, stage: &mut Stage<'_, '_, '_>) {
-        let [Some(first), Some(last)] = [self.closed.first(), self.closed.last()] else { return };
-        stage.set("slow_clients_closed_by_the_server_meanwhile", self.closed.len() as f64);
-        stage.set("slow_clients_first_closed_after_seconds", seconds(*first));
-        stage.set("slow_clients_last_closed_after_seconds", seconds(*last));
+/// Whether the server's counters and what its clients saw explain each other.
+fn conclude(stage: &mut Stage<'_, '_, '_>, published: &Published) {
+    if let Some(reckoning) = stage.reckon(published) {
+        reckoning.rounds().into_iter().for_each(|round| stage.check(round));
     }
 }
 
@@ -122,9 +137,9 @@ fn tell_of_the_slow(stage: &mut Stage<'_, '_, '_>, from: u64, ended: u64) {
         stage.add_round(Round { name: format!("slow clients closed with {code}"), held: true, figures });
     }
     stage.note(
-        "a client that does not read learns late that it was closed: the end waits behind what it has not read, and \
-         where the close frame no longer fitted the code is 1006; what the server did meanwhile is seen on this machine \
-         only"
+        "a client that does not read learns late that it was closed: the end waits behind what it has not read. Who \
+         reads on within two seconds finds 4001, who does so later 1006; the server's own count has the cause. What the \
+         server did meanwhile is seen on this machine only"
             .to_owned(),
     );
 }
@@ -142,7 +157,7 @@ fn shape(arguments: &LoadArguments, plan: &mut Plan) -> Result<(), String> {
 }
 
 /// `5%` or `0.05`.
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     let (number, scale) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
     let share = number.trim().parse::<f64>().ok().map(|number| number / scale);
     let unfit = || format!("--slow-share {text} is not between 0 and 1, such as 5% or 0.05");

@@ -1,14 +1,14 @@
 //! What restless connections do: they drop and come back, or read slowly.
 
 use super::{IS_HANDSHAKE, RETRY_AFTER, Worker, leave};
-use crate::client_frame::ClientFrame;
+use crate::client_frame::Opcode;
 use crate::tester::board::Tape;
 use crate::tester::clock::{SECOND, from_seconds, whole};
 use crate::tester::course::Unrest;
 use crate::tester::ear::Ended;
 use crate::tester::lobby::Seat;
 use rustix::event::epoll;
-use std::io::{self, Write};
+use std::io;
 use std::sync::atomic::Ordering::SeqCst;
 
 /// Slow readers read so often in a second.
@@ -26,6 +26,8 @@ pub(super) struct Progress {
     seats: Vec<Seat>,
     /// How many have left so far, one after another.
     left: u64,
+    /// Those of the seats whose goodbye is not answered yet.
+    leaving: Vec<usize>,
     /// When slow readers read next; 0 while they read like everybody.
     next_sip: u64,
 }
@@ -79,7 +81,7 @@ impl Worker<'_> {
         }
     }
 
-    /// One after another leaves with a goodbye and comes back at once.
+    /// One after another leaves with a goodbye and comes back once that is answered.
     fn churn(&mut self, per_second: f64, now: u64, tape: &mut Tape) {
         let board = self.orders.board;
         let until = now.min(board.until.load(SeqCst));
@@ -89,13 +91,35 @@ impl Worker<'_> {
         self.restless.left = due.max(self.restless.left);
         for turn in 0..due_now {
             let number = usize::try_from((due - turn) % self.restless.seats.len() as u64).unwrap_or(0);
-            if let Some(place) = self.restless.seats[number].place
-                && let Some(socket) = &mut self.connections[place].socket
-            {
-                drop(socket.write_all(&ClientFrame::close(NORMAL, "").bytes()));
-            }
-            self.go_away(number, now.max(1), tape);
+            self.say_goodbye(number);
         }
+        let mut leaving = std::mem::take(&mut self.restless.leaving);
+        leaving.retain(|&number| !self.has_left(number, now, tape));
+        self.restless.leaving = leaving;
+    }
+
+    /// Closes as browsers do. What the server sent before it heard of that is still read and counted.
+    fn say_goodbye(&mut self, number: usize) {
+        let Some(place) = self.restless.seats[number].place else { return };
+        let connection = &mut self.connections[place];
+        // Who is on the way back, or leaving, stays with that.
+        let is_busy = connection.rest.as_ref().is_some_and(|rest| rest.waiting_since.is_some() || rest.is_leaving);
+        if connection.socket.is_none() || is_busy {
+            return;
+        }
+        connection.send(Opcode::CLOSE, &NORMAL.to_be_bytes());
+        connection.rest().is_leaving = true;
+        self.restless.leaving.push(number);
+    }
+
+    /// Whether the goodbye was answered; then the client comes back at once.
+    fn has_left(&mut self, number: usize, now: u64, tape: &mut Tape) -> bool {
+        let seat = self.restless.seats[number];
+        let Some(place) = seat.place.filter(|&place| self.connections[place].socket.is_none()) else { return false };
+        tape.ledger.lost += self.connections[place].expectation.skipped();
+        tape.ledger.announced += self.connections[place].expectation.announced(0);
+        self.lobby.expect(Seat { due: now.max(1), ..seat });
+        true
     }
 
     fn go_away(&mut self, number: usize, due: u64, tape: &mut Tape) {
