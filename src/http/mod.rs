@@ -227,7 +227,7 @@ impl Front {
     }
 
     /// Descriptors are short: closes connections between two requests, and those whose first bytes have been awaited
-    /// for [`HASTE`](exchange::HASTE). Who comes next has a use for their descriptors.
+    /// for a second. Who comes next has a use for their descriptors.
     pub fn make_room(&mut self, now: Tick) {
         let slow: Vec<ExchangeKey> =
             self.exchanges.iter().filter(|(_, exchange)| exchange.is_dispensable(now)).map(|(key, _)| key).collect();
