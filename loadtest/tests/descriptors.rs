@@ -107,6 +107,7 @@ fn the_last_descriptors_are_kept_for_the_server_and_clients_that_leave_make_room
 #[test]
 fn connections_that_say_nothing_give_way_to_clients() {
     let server = Launch::embedded().through(&["prlimit", "--nofile=250:250"]).start().unwrap();
+    let mut publisher = server.publisher().unwrap();
     // Most of them have asked for something and are kept for longer than anybody here waits.
     let silent: Vec<RawSocket> = (0..400)
         .map(|number| {
@@ -118,7 +119,7 @@ fn connections_that_say_nothing_give_way_to_clients() {
         })
         .collect();
     let mut client = Client::listen(server.address, "alice").unwrap();
-    server.publisher().unwrap().publish("alice", "hello").unwrap();
+    publisher.publish("alice", "hello").unwrap();
     assert_eq!(client.text().as_deref(), Some("hello"));
     drop(silent);
     eventually("the server is at rest again", || (server.get("/health").ok()?.status == 200).then_some(()));
