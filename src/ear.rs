@@ -48,7 +48,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Descriptors heard per look: the rest is as ready at the next turn, and messages come first. Of the crowd each may
 /// take ten microseconds, to come or to go, and messages wait for that long; a look costs less than one of them.
-const EVENTS_PER_LOOK_MAX: usize = 64;
+const EVENTS_PER_LOOK_MAX: usize = 32;
 
 /// What the crowd reports under. No task's descriptor does: its key is never 0.
 const CROWD: u64 = WATCHED_BIT;

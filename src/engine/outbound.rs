@@ -10,6 +10,7 @@
 use super::frame::{Content, Frame};
 use super::topic::TopicKey;
 use crate::ear::Tick;
+use crate::wire::frame;
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
@@ -137,7 +138,7 @@ impl Outbound {
     /// Whether `bytes_max` allows one more frame. An empty queue takes any, however large.
     pub fn has_room(&self, frame: &Frame, bytes_max: usize) -> bool {
         // The answer to the upgrade request is not what a client could have read already.
-        let waits = self.unsent_bytes > 0 && !(self.has_preface && self.queue.len() == 1);
+        let waits = self.unsent_bytes > 0 && !(self.has_preface && matches!(self.queue, Queue::One(_)));
         !waits || self.unsent_bytes + frame.bytes().len() <= bytes_max
     }
 
@@ -246,7 +247,7 @@ impl Outbound {
 
     /// The place of the first frame that may still be dropped or preceded.
     fn first_unsent(&self) -> usize {
-        usize::from(self.sent_of_first > 0 || self.has_preface).min(self.queue.len())
+        usize::from(self.sent_of_first > 0 || self.has_preface)
     }
 
     /// Drops every frame of which nothing is out yet and returns how many those were. The answer to the upgrade request
@@ -333,7 +334,16 @@ impl Outbound {
         self.unsent_bytes
     }
 
-    /// Frames the kernel has not taken in full.
+    /// Frames of a bundle that is partly out, which are out themselves.
+    pub fn frames_out_of_first(&self) -> u32 {
+        let is_bundle = |first: &&Frame| first.count() > 1;
+        self.queue
+            .first()
+            .filter(is_bundle)
+            .map_or(0, |bundle| frame::count_whole(&bundle.bytes()[..self.sent_of_first as usize]))
+    }
+
+    /// Frames the kernel has not taken in full, and those of a bundle that it has not.
     pub fn unsent_frames(&self) -> u32 {
         self.unsent_frames
     }
@@ -434,14 +444,6 @@ impl Queue {
                 }
                 frame
             }
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Empty => 0,
-            Self::One(_) => 1,
-            Self::Many(frames) => frames.len(),
         }
     }
 

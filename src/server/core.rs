@@ -43,6 +43,9 @@ const ACCEPTS_PER_TURN_MAX: usize = 8;
 /// Bytes read from a socket at once, shared by all connections of the shard: one whole largest frame of most clients.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
+/// So many sockets with something to say are a crowd: hearing them takes longer than a kernel call.
+const CROWD: usize = 8;
+
 /// How often the record of turn lengths is shared with those who ask for it.
 const TURNS_SHARED_EVERY: Duration = Duration::from_secs(1);
 
@@ -137,6 +140,11 @@ impl Core {
         self.keep_time(began);
         self.take_controls();
         self.take_deliveries();
+        if self.ready.len() > CROWD {
+            // What came for others does not wait for all of these.
+            self.tell_broker();
+            self.shard.end_turn(&mut self.outlet);
+        }
         self.hear_sockets();
         self.tell_broker();
         self.shard.end_turn(&mut self.outlet);

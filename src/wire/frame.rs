@@ -111,6 +111,28 @@ pub fn close(code: Option<u16>, reason: &str) -> Bytes {
     control(Control::Close, &payload)
 }
 
+/// How many frames of this server's are whole in `bytes`, which begin with one.
+pub fn count_whole(mut bytes: &[u8]) -> u32 {
+    let mut frames = 0;
+    while let Some(rest) = skip_frame(bytes) {
+        bytes = rest;
+        frames += 1;
+    }
+    frames
+}
+
+/// What is behind the first frame, if that is whole (RFC 6455 §5.2: a server's frames have no mask).
+fn skip_frame(bytes: &[u8]) -> Option<&[u8]> {
+    let (_, rest) = bytes.split_first()?;
+    let (&short, rest) = rest.split_first()?;
+    let (payload_bytes, rest) = match short {
+        126 => rest.split_first_chunk().map(|(long, rest)| (u64::from(u16::from_be_bytes(*long)), rest))?,
+        127 => rest.split_first_chunk().map(|(long, rest)| (u64::from_be_bytes(*long), rest))?,
+        _ => (short.into(), rest),
+    };
+    rest.get(usize::try_from(payload_bytes).ok()?..)
+}
+
 fn control(opcode: Control, payload: &[u8]) -> Bytes {
     assert!(payload.len() <= CONTROL_PAYLOAD_BYTES_MAX, "a control frame carries at most 125 bytes");
     join(&header(OpCode::Control(opcode), payload.len()), payload)
@@ -139,6 +161,21 @@ fn join(header: &[u8], payload: &[u8]) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_are_counted_once_they_are_whole() {
+        let lengths = [0, 1, 125, 126, 65_535, 65_536];
+        let frames: Vec<Bytes> = lengths.iter().map(|&length| text(&"x".repeat(length))).collect();
+        let all = frames.concat();
+        let mut end = 0;
+        for (number, frame) in (0..).zip(&frames) {
+            for cut in 0..frame.len().min(12) {
+                assert_eq!(count_whole(&all[..end + cut]), number, "{cut} bytes of the next");
+            }
+            end += frame.len();
+            assert_eq!((count_whole(&all[..end - 1]), count_whole(&all[..end])), (number, number + 1));
+        }
+    }
 
     #[test]
     fn a_header_always_fits_over_the_length_line_in_front_of_it() {

@@ -106,7 +106,10 @@ impl<S: Socket> Shard<S> {
     /// Lets go of a connection; what its client has not got in full is dropped for this reason.
     pub(super) fn remove(&mut self, id: ConnectionId, reason: Drop) {
         self.discard(id, reason);
-        self.metrics.dropped(reason).add(self.connections[id].outbound.unsent_frames().into());
+        let outbound = &self.connections[id].outbound;
+        let out = outbound.frames_out_of_first();
+        self.metrics.frames_out.add(out.into());
+        self.metrics.dropped(reason).add((outbound.unsent_frames() - out).into());
         self.turn.backlog.forget(id);
         self.connections.remove(id);
     }
