@@ -471,8 +471,8 @@ pub static SETTINGS: &[Setting] = &[
         environment: Some("OVERLOAD_AFTER"),
         group: Group::Time,
         kind: Kind::Span { min_micros: SECOND / 10, max_micros: 3600 * SECOND, zero: Some("never") },
-        preset: Preset::Value("5s"),
-        description: "How long a shard may be behind with its work without a pause; then new clients get a 503 and those who are there come first. A storm of 20000 clients is over before: turning them away would cost as much as letting them in, and they would come again",
+        preset: Preset::Value("30s"),
+        description: "How long a shard may be behind with its work without a pause; then new clients get a 503 and those who are there come first. A storm of 20000 clients is over long before: turning them away would cost as much as letting them in, and they would come again; nor is a burst of events that keeps a core busy for seconds a reason",
     },
     Setting {
         key: Key::DrainWindow,
