@@ -53,13 +53,8 @@ impl Backlog {
     }
 
     /// Who they are, in no particular order.
-    pub fn ids(&self) -> impl Iterator<Item = ConnectionId> {
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = ConnectionId> {
         self.late.keys()
-    }
-
-    /// How many they are.
-    pub fn connections(&self) -> usize {
-        self.late.len()
     }
 
     /// Those whose sockets have taken nothing for longer than `patience`.
@@ -105,7 +100,7 @@ mod tests {
                 backlog.waits(id, bytes);
                 model.insert(id, bytes);
             }
-            assert_eq!((backlog.bytes(), backlog.connections()), (model.values().sum(), model.len()));
+            assert_eq!((backlog.bytes(), backlog.ids().len()), (model.values().sum(), model.len()));
             let gone = backlog.largest_beyond(8_000);
             let smallest_gone = gone.iter().map(|id| model[id]).min().unwrap_or(usize::MAX);
             let stay: Vec<usize> = model.iter().filter(|(id, _)| !gone.contains(id)).map(|(_, bytes)| *bytes).collect();

@@ -77,6 +77,10 @@ impl Turn {
     #[cold]
     pub(super) fn catch_up<S>(&mut self, connection: &mut Connection<S>, now: Tick) {
         let outbound = &mut connection.outbound;
+        if outbound.has_overflowed {
+            // It ends for another cause: what was refused is behind what it still gets.
+            return;
+        }
         if let Some(lifetime) = self.event_lifetime {
             let expired = outbound.drop_expired(now, lifetime, &mut self.workbench);
             self.metrics.dropped(Drop::Expired).add(expired);
@@ -148,7 +152,9 @@ impl<S: Socket> Shard<S> {
         if self.is_open(id) {
             self.metrics.slow(slowness).add(1);
             let dropped = self.discard(id, slowness.drop());
-            self.connections[id].outbound.miss(dropped);
+            let outbound = &mut self.connections[id].outbound;
+            outbound.miss(dropped);
+            outbound.has_overflowed = false;
             self.close(id, close.code, close.reason);
         }
     }
@@ -184,7 +190,7 @@ impl<S: Socket> Shard<S> {
 
     /// Shows what waits, and now and then whether the books balance.
     pub(super) fn show_backlog(&mut self) {
-        self.metrics.late.set(self.turn.backlog.connections() as u64);
+        self.metrics.late.set(self.turn.backlog.ids().len() as u64);
         self.metrics.bytes_queued.set(self.turn.backlog.bytes() as u64);
         if self.now >= self.turn.balanced_again {
             self.turn.balanced_again = self.now.after(BALANCED_EVERY);
