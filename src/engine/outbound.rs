@@ -56,9 +56,10 @@ pub struct Sent {
 }
 
 /// Who writes next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Awaiting {
     /// Nobody: there is nothing to send.
+    #[default]
     Nothing,
     /// The end of this turn.
     TurnEnd,
@@ -68,8 +69,20 @@ enum Awaiting {
     Retry,
 }
 
+/// Whether a queue takes frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Intake {
+    /// As they come, while there is room.
+    #[default]
+    Open,
+    /// One was not taken. Until it is decided about, none that follows is, however short: it would overtake.
+    Crowded,
+    /// What waited was dropped, and so is whatever follows: the client is to be closed.
+    Overflowed,
+}
+
 /// A connection's outbound queue.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outbound {
     queue: Queue,
     /// A ping or pong for a late client: passes everything but a frame that is partly out.
@@ -82,8 +95,8 @@ pub struct Outbound {
     awaiting: Awaiting,
     /// The first in the queue is not a frame: it is the answer to the upgrade request.
     has_preface: bool,
-    /// A frame was refused: whatever follows it is refused too, however short, so that nobody sees a hole.
-    pub has_overflowed: bool,
+    /// Whether it takes frames.
+    pub intake: Intake,
     /// The client has published something of the bundle that is being offered and does not get that as a whole. Stands
     /// here, where there is room: in the connection it would take 8 bytes of each.
     pub is_publisher: bool,
@@ -91,8 +104,9 @@ pub struct Outbound {
     missed: u32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Queue {
+    #[default]
     Empty,
     One(Frame),
     Many(VecDeque<Frame>),
@@ -107,29 +121,13 @@ pub struct Workbench {
     joined: Vec<u8>,
 }
 
-impl Default for Outbound {
-    fn default() -> Self {
-        Self {
-            queue: Queue::Empty,
-            urgent: None,
-            unsent_bytes: 0,
-            sent_of_first: 0,
-            unsent_frames: 0,
-            awaiting: Awaiting::Nothing,
-            has_preface: false,
-            has_overflowed: false,
-            is_publisher: false,
-            missed: 0,
-        }
-    }
-}
-
 impl Outbound {
     /// Takes a frame for a connection that keeps up, unless `bytes_max` would be exceeded by it.
     pub fn offer(&mut self, frame: &Frame, bytes_max: usize, workbench: &mut Workbench) -> Offer {
         if self.awaiting == Awaiting::Nothing {
             debug_assert_eq!(self.unsent_bytes, 0, "whatever waits is awaited");
-        } else if self.is_late() || self.has_overflowed || !self.has_room(frame, bytes_max) {
+        } else if self.is_late() || self.intake != Intake::Open || !self.has_room(frame, bytes_max) {
+            self.intake = self.intake.max(Intake::Crowded);
             return Offer::Crowded;
         }
         self.send_last(frame.clone(), workbench)
@@ -383,7 +381,7 @@ impl Outbound {
 
     fn become_late(&mut self) {
         if !self.is_late() {
-            self.queue.iter_mut().for_each(|frame| *frame = frame.detached());
+            self.queue.detach();
         }
         self.awaiting = Awaiting::Writability;
     }
@@ -393,18 +391,11 @@ impl Queue {
     fn push(&mut self, frame: Frame, workbench: &mut Workbench) {
         match self {
             Self::Empty => *self = Self::One(frame),
-            Self::One(_) => {
-                let frames = self.widen(workbench);
-                frames.push_back(frame);
-            }
-            Self::Many(frames) => frames.push_back(frame),
+            Self::One(_) | Self::Many(_) => self.widen(workbench).push_back(frame),
         }
     }
 
     fn insert(&mut self, index: usize, frame: Frame, workbench: &mut Workbench) {
-        if let Self::Empty = self {
-            return self.push(frame, workbench);
-        }
         self.widen(workbench).insert(index, frame);
     }
 
@@ -412,7 +403,7 @@ impl Queue {
     fn widen(&mut self, workbench: &mut Workbench) -> &mut VecDeque<Frame> {
         if !matches!(self, Self::Many(_)) {
             let mut frames = workbench.spare_lists.pop().unwrap_or_default();
-            if let Self::One(first) = mem::replace(self, Self::Empty) {
+            if let Self::One(first) = mem::take(self) {
                 frames.push_back(first);
             }
             *self = Self::Many(frames);
@@ -430,21 +421,16 @@ impl Queue {
     }
 
     fn pop(&mut self, workbench: &mut Workbench) -> Option<Frame> {
-        match self {
-            Self::Empty => None,
-            Self::One(_) => {
-                let Self::One(frame) = mem::replace(self, Self::Empty) else { unreachable!("matched above") };
-                Some(frame)
-            }
-            Self::Many(frames) => {
-                let frame = frames.pop_front();
-                if frames.is_empty() {
-                    workbench.give_back(mem::take(frames));
-                    *self = Self::Empty;
-                }
-                frame
-            }
+        let Self::Many(frames) = self else {
+            let Self::One(frame) = mem::take(self) else { return None };
+            return Some(frame);
+        };
+        let frame = frames.pop_front();
+        if frames.is_empty() {
+            workbench.give_back(mem::take(frames));
+            *self = Self::Empty;
         }
+        frame
     }
 
     fn first(&self) -> Option<&Frame> {
@@ -464,13 +450,12 @@ impl Queue {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
-    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Frame> {
-        let (one, many) = match self {
-            Self::Empty => (None, None),
-            Self::One(frame) => (Some(frame), None),
-            Self::Many(frames) => (None, Some(frames)),
-        };
-        one.into_iter().chain(many.into_iter().flatten())
+    fn detach(&mut self) {
+        match self {
+            Self::Empty => {}
+            Self::One(frame) => *frame = frame.detached(),
+            Self::Many(frames) => frames.iter_mut().for_each(|frame| *frame = frame.detached()),
+        }
     }
 }
 

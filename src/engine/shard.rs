@@ -19,6 +19,7 @@ mod marks;
 mod waiting;
 mod writing;
 
+use self::ladder::Ladder;
 use self::marks::Marks;
 use self::waiting::Waiting;
 use self::writing::Turn;
@@ -73,6 +74,7 @@ pub struct Shard<S> {
     /// What this turn has brought and nobody was offered yet.
     marks: Marks,
     turn: Turn,
+    ladder: Ladder,
     timers: Wheel<ConnectionId>,
     expired: Vec<ConnectionId>,
     now: Tick,
@@ -105,7 +107,8 @@ impl<S: Socket> Shard<S> {
             waiting: SlotMap::with_key(),
             publishers: HashMap::new(),
             marks: Marks::default(),
-            turn: Turn::new(&limits, Arc::clone(&metrics)),
+            turn: Turn { outbound_bytes_max: limits.outbound_bytes_max, ..Turn::default() },
+            ladder: Ladder::new(limits, Arc::clone(&metrics)),
             timers: Wheel::new(now),
             expired: Vec::new(),
             now,
@@ -198,7 +201,7 @@ impl<S: Socket> Shard<S> {
     fn send_last(&mut self, id: ConnectionId, last: Frame) {
         let outbound = &mut self.connections[id].outbound;
         let offer = outbound.send_last(last, &mut self.turn.workbench);
-        self.turn.backlog.waits(id, outbound.unsent_bytes());
+        self.ladder.backlog.waits(id, outbound.unsent_bytes());
         self.turn.note(id, offer);
     }
 }

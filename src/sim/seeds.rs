@@ -11,20 +11,22 @@ const SEEDS: u64 = 400;
 const FIRST: &str = "FANOUT_SIMULATE_SEED";
 const COUNT: &str = "FANOUT_SIMULATE_SEEDS";
 
-/// Schedules between two signs of life.
-const STEP: u64 = 100;
+/// Schedules between two signs of life, at least, and how many signs there are at most.
+const STEP_MIN: u64 = 100;
+const SIGNS_MAX: u64 = 100;
 
 /// Plays a simulation with one seed after the other. Whether those of every test run are among them is the answer: only
 /// then it is certain that together they bring about what they are for.
 pub(super) fn play(simulation: &str, mut schedule: impl FnMut(u64)) -> bool {
     let asked = asked();
     let seeds = asked.clone().unwrap_or(0..SEEDS);
+    let step = STEP_MIN.max((seeds.end - seeds.start) / SIGNS_MAX);
     for seed in seeds.clone() {
         let running = Running { simulation, seed };
         schedule(seed);
         drop(running);
         let played = seed + 1 - seeds.start;
-        if asked.is_some() && (played.is_multiple_of(STEP) || seed + 1 == seeds.end) {
+        if asked.is_some() && (played.is_multiple_of(step) || seed + 1 == seeds.end) {
             sign_of_life(simulation, played, &seeds);
         }
     }

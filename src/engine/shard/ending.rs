@@ -110,7 +110,7 @@ impl<S: Socket> Shard<S> {
         let out = outbound.frames_out_of_first();
         self.metrics.frames_out.add(out.into());
         self.metrics.dropped(reason).add((outbound.unsent_frames() - out).into());
-        self.turn.backlog.forget(id);
+        self.ladder.backlog.forget(id);
         self.connections.remove(id);
     }
 

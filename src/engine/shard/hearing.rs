@@ -145,5 +145,6 @@ impl<S: Socket> Shard<S> {
     pub(super) fn send(&mut self, id: ConnectionId, sealed: Bytes) {
         self.metrics.frames_offered.add(1);
         self.turn.offer(id, &mut self.connections[id], &Frame::new(sealed, Content::Words));
+        self.settle_crowd();
     }
 }

@@ -1,21 +1,16 @@
 //! The end of a turn: what it brought is offered to the followers, and everybody who was touched is written to.
 
+use super::Shard;
 use super::marks::Mark;
-use super::{Limits, Shard};
-use crate::ear::Tick;
-use crate::engine::backlog::Backlog;
 use crate::engine::connection::{Connection, ConnectionId, Outlet, Phase, SENDS_PER_BATCH_MAX, Send, Socket};
 use crate::engine::frame::{Content, Frame};
 use crate::engine::outbound::{Offer, Portion, Workbench};
-use crate::metrics::NodeMetrics;
 use arrayvec::ArrayVec;
 use bytes::Bytes;
 use slotmap::SlotMap;
 use std::io;
 use std::mem;
 use std::ops::Range;
-use std::sync::Arc;
-use std::time::Duration;
 
 /// Messages for one group that go out as one frame, in bytes: what one kernel call takes.
 const BUNDLE_BYTES_MAX: usize = 64 * 1024;
@@ -26,16 +21,12 @@ const JOINED_BYTES_PER_BATCH_MAX: usize = 256 * 1024;
 pub(super) type Portions = Vec<(ConnectionId, Portion)>;
 
 /// What a turn has changed for connections.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Turn {
     /// Those to be written to at its end; each at most once.
     pub(super) touched: Vec<ConnectionId>,
-    /// Those whose queue was full for one of its frames, though some of them keep up.
-    pub(super) full: Vec<ConnectionId>,
-    /// Those who are late, from turn to turn.
-    pub(super) backlog: Backlog,
-    /// When the books are balanced again.
-    pub(super) balanced_again: Tick,
+    /// Frames for those who are late or whose queue was full: the ladder decides about them, in their order.
+    pub(super) crowd: Vec<(ConnectionId, Frame)>,
     pub(super) workbench: Workbench,
     /// What goes into the sends of a batch.
     pub(super) portions: Portions,
@@ -43,9 +34,6 @@ pub(super) struct Turn {
     pub(super) taken: Vec<io::Result<usize>>,
     /// What may wait for one client.
     pub(super) outbound_bytes_max: usize,
-    /// How old an event may grow before it is skipped.
-    pub(super) event_lifetime: Option<Duration>,
-    pub(super) metrics: Arc<NodeMetrics>,
 }
 
 impl<S: Socket> Shard<S> {
@@ -88,13 +76,15 @@ impl<S: Socket> Shard<S> {
                 }
                 self.metrics.frames_offered.add(u64::from(frame.count()) * group.members.len() as u64);
                 if !own.is_empty() {
-                    self.turn.offer_to_publishers(&mut self.connections, &mark, bundle, frame.content());
+                    let own = self.turn.offer_to_publishers(&mut self.connections, &mark, bundle, frame.content());
+                    self.metrics.frames_offered.subtract(own);
                 }
             }
             self.marks.give_back(place, mark);
             place += 1;
         }
         self.marks.clear();
+        self.settle_crowd();
     }
 
     /// Takes as many of the touched as one batch holds; afterwards their portions lie ready.
@@ -109,7 +99,7 @@ impl<S: Socket> Shard<S> {
             let Some(connection) = self.connections.get_mut(id) else { continue };
             let was_late = connection.outbound.is_late();
             if was_late {
-                self.turn.catch_up(connection, self.now);
+                self.ladder.catch_up(connection, self.now, &mut self.turn.workbench);
             }
             match connection.outbound.prepare(&mut self.turn.workbench) {
                 Some(portion) => portions.push((id, portion)),
@@ -154,7 +144,7 @@ impl<S: Socket> Shard<S> {
     fn settle(&mut self, id: ConnectionId, was_late: bool, taken: u64) {
         let connection = &mut self.connections[id];
         if was_late || connection.outbound.is_late() {
-            self.turn.settle_late(id, connection, was_late, taken, self.now);
+            self.ladder.settle(id, connection, was_late, taken, self.now);
         }
         if let Phase::Closing { until } = connection.phase
             && connection.outbound.unsent_bytes() == 0
@@ -166,40 +156,25 @@ impl<S: Socket> Shard<S> {
 }
 
 impl Turn {
-    pub(super) fn new(limits: &Limits, metrics: Arc<NodeMetrics>) -> Self {
-        Self {
-            touched: Vec::new(),
-            full: Vec::new(),
-            backlog: Backlog::default(),
-            balanced_again: Tick::default(),
-            workbench: Workbench::default(),
-            portions: Portions::new(),
-            taken: Vec::new(),
-            outbound_bytes_max: limits.outbound_bytes_max,
-            event_lifetime: limits.event_lifetime,
-            metrics,
-        }
-    }
-
     pub(super) fn offer<S>(&mut self, id: ConnectionId, connection: &mut Connection<S>, frame: &Frame) {
         match connection.outbound.offer(frame, self.outbound_bytes_max, &mut self.workbench) {
-            Offer::First => self.touched.push(id),
-            Offer::Queued => {}
-            Offer::Crowded => self.offer_slow(id, connection, frame),
+            Offer::Crowded => self.crowd.push((id, frame.clone())),
+            offer => self.note(id, offer),
         }
     }
 
-    /// Those who have published something of a bundle get the rest of it, frame by frame.
+    /// Those who have published something of a bundle get the rest of it, frame by frame. Says how many frames are left
+    /// out by that.
     fn offer_to_publishers<S>(
         &mut self,
         connections: &mut SlotMap<ConnectionId, Connection<S>>,
         mark: &Mark,
         bundle: Range<usize>,
         content: Content,
-    ) {
+    ) -> u64 {
         let frame = |sealed: &Bytes| Frame::new(sealed.clone(), content);
         let frames: Vec<Frame> = mark.sealed[bundle.clone()].iter().map(frame).collect();
-        let own = mark.own_in(&bundle);
+        let (own, mut left_out) = (mark.own_in(&bundle), 0);
         for &(_, publisher) in own {
             let connection = &mut connections[publisher];
             let has_its_turn = mem::take(&mut connection.outbound.is_publisher);
@@ -210,16 +185,16 @@ impl Turn {
                 if own.binary_search(&(index, publisher)).is_err() {
                     self.offer(publisher, connection, frame);
                 } else {
-                    self.metrics.frames_offered.subtract(1);
+                    left_out += 1;
                 }
             }
         }
+        left_out
     }
 
     pub(super) fn note(&mut self, id: ConnectionId, offer: Offer) {
-        match offer {
-            Offer::First => self.touched.push(id),
-            Offer::Queued | Offer::Crowded => {}
+        if offer == Offer::First {
+            self.touched.push(id);
         }
     }
 }
