@@ -11,6 +11,7 @@
 //! | [`RawSocket`] | bytes as they are, for what no ordinary client would send |
 //! | [`Publisher`] | one RESP connection that publishes, to Redis and to the embedded broker alike |
 //! | [`Event`] | one workflow event that says for whom it is and which one in the row |
+//! | [`Row`] | events numbered in one row for a few users, and what must have become of each |
 //!
 //! [`tester`] is the load tester, `fanout-loadtest`.
 //!
@@ -29,6 +30,7 @@ mod port;
 mod publisher;
 mod raw_socket;
 mod redis;
+mod row;
 mod server;
 mod server_frame;
 mod tally;
@@ -47,6 +49,7 @@ pub use port::free_port;
 pub use publisher::{Publisher, Reply, words};
 pub use raw_socket::{RawSocket, Rest, exchange};
 pub use redis::Redis;
+pub use row::{Heard, Row};
 pub use server::Server;
 pub use server_frame::ServerFrame;
 pub use tally::Tally;

@@ -5,14 +5,14 @@
 
 #[path = "network_faults/network.rs"]
 mod network;
-#[path = "network_faults/row.rs"]
-mod row;
+#[path = "network_faults/street.rs"]
+mod street;
 
-use loadtest::{Launch, Redis, Server, eventually};
+use loadtest::{Heard, Launch, Redis, Server, eventually};
 use network::{End, Fault, Network, within};
-use row::{Heard, Outage, Row};
 use std::thread;
 use std::time::{Duration, Instant};
+use street::{Outage, Street};
 
 /// What is promised: not ready so soon after the network has failed, and the first event so soon after it is back.
 const NOTICED_WITHIN: Duration = Duration::from_secs(3);
@@ -35,11 +35,11 @@ struct Scene<'a> {
     network: &'a Network,
     server: Server,
     redis: Redis,
-    row: Row,
+    street: Street,
 }
 
-/// Ends a row where nobody else does.
-struct Curtain<'a>(&'a Row);
+/// Ends a street's day where nobody else does.
+struct Curtain<'a>(&'a Street);
 
 impl Drop for Curtain<'_> {
     fn drop(&mut self) {
@@ -64,18 +64,18 @@ fn rounds_in_full() -> Option<u32> {
 fn perform(network: &Network, play: impl FnOnce(&Scene) -> Outage) -> (Scene<'_>, Vec<Vec<Heard>>, Outage) {
     let redis = network.redis();
     let server = Launch::beside(Network::weak_address(&redis)).start().unwrap();
-    let scene = Scene { network, server, redis, row: Row::default() };
+    let scene = Scene { network, server, redis, street: Street::default() };
     let (heard, outage) = thread::scope(|scope| {
-        let row = &scene.row;
+        let street = &scene.street;
         // A failure ends the play, and the publisher with it.
-        let _curtain = Curtain(row);
+        let _curtain = Curtain(street);
         let listening: Vec<_> =
-            Row::connect(&scene.server).into_iter().map(|client| scope.spawn(|| row.listen(client))).collect();
-        let publishing = scope.spawn(|| row.publish(scene.redis.address()));
-        eventually("events arrive", || (row.heard() > 100).then_some(()));
+            street.connect(&scene.server).into_iter().map(|client| scope.spawn(|| street.listen(client))).collect();
+        let publishing = scope.spawn(|| street.publish(scene.redis.address()));
+        eventually("events arrive", || (street.heard() > 100).then_some(()));
         let outage = play(&scene);
         thread::sleep(A_MOMENT);
-        row.end();
+        street.end();
         publishing.join().unwrap();
         (listening.into_iter().map(|client| client.join().unwrap()).collect(), outage)
     });
@@ -98,27 +98,27 @@ impl Scene<'_> {
     fn suffer(&self, fault: Fault, length: Duration) -> (Outage, Times) {
         // At any moment between two stamps.
         thread::sleep(Duration::from_millis(fastrand::u64(..1_000)));
-        let from = self.row.certain();
+        let from = self.street.certain();
         self.network.begin(fault);
         let began = Instant::now();
         self.wait_for_ready(503);
         let noticed = began.elapsed();
         assert_eq!(self.server.get("/health").unwrap().status, 200, "it still serves");
         thread::sleep(length.saturating_sub(began.elapsed()));
-        let first = self.row.begun();
+        let first = self.street.begun();
         self.network.end(fault);
         let mended = Instant::now();
-        eventually("an event from behind the outage", || (self.row.heard() >= first).then_some(()));
+        eventually("an event from behind the outage", || (self.street.heard() >= first).then_some(()));
         let back = mended.elapsed();
         self.wait_for_ready(200);
-        (Outage { from, to: self.row.begun() }, Times { noticed, back })
+        (Outage { from, to: self.street.begun() }, Times { noticed, back })
     }
 
     /// Each reconnect was announced, and without one nothing is missing. Gives their number.
     fn check_reconnects(&self, heard: &[Vec<Heard>], outage: Outage) -> u64 {
         let reconnects = self.server.count("/broker/reconnects");
         let missed = if reconnects == 0 { Outage { from: 0, to: 0 } } else { outage };
-        self.row.judge(heard, missed, reconnects);
+        self.street.judge(heard, missed, reconnects);
         reconnects
     }
 
@@ -202,9 +202,9 @@ fn a_second_without_a_network_is_no_outage_and_costs_nothing() {
         let (scene, heard, nothing_missed) = perform(network, |scene| {
             network.begin(fault);
             thread::sleep(Duration::from_secs(1));
-            let first = scene.row.begun();
+            let first = scene.street.begun();
             network.end(fault);
-            eventually("events arrive again", || (scene.row.heard() >= first).then_some(()));
+            eventually("events arrive again", || (scene.street.heard() >= first).then_some(()));
             Outage { from: 0, to: 0 }
         });
         assert_eq!(scene.check_reconnects(&heard, nothing_missed), 0, "{}", scene.server.log());
@@ -220,14 +220,14 @@ fn a_network_that_loses_a_third_invents_nothing_and_announces_no_outage_that_was
         let (rounds, mut outages) = (rounds_in_full().unwrap_or(1), 0);
         for _ in 0..rounds {
             let (scene, heard, outage) = perform(network, |scene| {
-                let from = scene.row.certain();
+                let from = scene.street.certain();
                 network.begin(fault);
                 thread::sleep(Duration::from_secs(4));
                 network.end(fault);
-                let first = scene.row.begun();
-                eventually("events arrive", || (scene.row.heard() >= first).then_some(()));
+                let first = scene.street.begun();
+                eventually("events arrive", || (scene.street.heard() >= first).then_some(()));
                 scene.wait_for_ready(200);
-                Outage { from, to: scene.row.begun() }
+                Outage { from, to: scene.street.begun() }
             });
             let reconnects = scene.check_reconnects(&heard, outage);
             outages += reconnects;
