@@ -1,6 +1,7 @@
 //! SIGTERM: everyone is told to come back, and the server leaves.
 
 use loadtest::{Client, ClientFrame, Launch, Opcode, PATIENCE, RawSocket, eventually};
+use std::thread;
 use std::time::Duration;
 
 #[test]
@@ -29,11 +30,14 @@ fn those_who_asked_for_notices_are_told_before_the_close() {
     assert_eq!(server.wait(PATIENCE).unwrap().code(), Some(0));
 }
 
+const PING_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A window above the patience of this test, in which a quarter of a minute or more lies between most closes.
 #[test]
 fn goodbyes_are_spread_over_the_window_and_each_client_is_told_its_own_moment() {
     let window = Duration::from_secs(600);
-    let server = Launch::embedded().option("--drain-window", "10m").start().unwrap();
+    let launch = Launch::embedded().option("--drain-window", "10m").option("--pong-timeout", "1m");
+    let server = launch.option("--ping-interval", &format!("{}s", PING_INTERVAL.as_secs())).start().unwrap();
     let connect = |_| Client::connect(server.address, "/ws?username=alice&meta=1").unwrap();
     let mut clients: Vec<Client> = (0..40).map(connect).collect();
     server.wait_until("/total/connections", 40);
@@ -43,6 +47,8 @@ fn goodbyes_are_spread_over_the_window_and_each_client_is_told_its_own_moment() 
     let (first, last) = (moments[0], moments[39]);
     assert!(u128::from(last) < window.as_millis(), "{moments:?}");
     assert!(u128::from(last - first) > window.as_millis() / 2, "all over the window: {moments:?}");
+    // The next heartbeat of each falls due, and is no goodbye.
+    thread::sleep(2 * PING_INTERVAL);
     server.publisher().unwrap().publish("alice", "still here").unwrap();
     let still_here = clients.iter_mut().filter_map(Client::text).filter(|text| text == "still here").count();
     assert!(still_here > 20, "{still_here} of 40 are still served");

@@ -180,3 +180,21 @@ fn beyond_the_memory_for_all_the_largest_queue_goes_and_the_others_stay() {
     assert!(small.frame().is_ok(), "who waits for little is still there");
     ledger_balances(&server);
 }
+
+#[test]
+fn an_event_that_is_partly_out_already_is_no_reason_to_close_anybody_for_the_memory_of_all() {
+    const EVENT_BYTES: usize = 4 << 20;
+    let launch = Launch::embedded().option("--shards", "1").option("--outbound-total-max", "8MiB");
+    let server = launch.option("--write-timeout", "1m").start().unwrap();
+    let connect = |_| RawSocket::connect_narrow(server.address, 4096).unwrap().upgrade("/ws?username=alice").unwrap();
+    let mut clients: Vec<RawSocket> = (0..4).map(connect).collect();
+    server.wait_until("/total/connections", 4);
+    server.publisher().unwrap().publish("alice", "x".repeat(EVENT_BYTES)).unwrap();
+    server.wait_until("/total/late", 4);
+    assert_eq!(server.count("/total/bytes_queued"), 0, "nothing of it could be dropped");
+    for client in &mut clients {
+        assert_eq!(client.frame().unwrap().1.len(), EVENT_BYTES);
+    }
+    assert_eq!(server.count("/total/slow/over_budget"), 0);
+    ledger_balances(&server);
+}

@@ -26,11 +26,8 @@ struct Late {
 impl Backlog {
     /// A socket refuses bytes, or has taken some but not all.
     pub fn progress(&mut self, id: ConnectionId, now: Tick) {
-        self.late
-            .entry(id)
-            .expect("a late connection has its seat")
-            .or_insert(Late { bytes: 0, progress: now })
-            .progress = now;
+        let late = self.late.entry(id).expect("a late connection has its seat");
+        late.or_insert(Late { bytes: 0, progress: now }).progress = now;
     }
 
     /// So many bytes wait for a connection now, if it is late.

@@ -34,7 +34,7 @@ pub enum Offer {
     /// It waits behind others; somebody has noted the connection, or its socket will say when it is writable.
     Queued,
     /// The queue is full or its socket takes no bytes: the frame was not taken. What becomes of it is the ladder's to say.
-    Crowded,
+    Declined,
 }
 
 /// What goes into the next kernel call.
@@ -76,7 +76,7 @@ pub enum Intake {
     #[default]
     Open,
     /// One was not taken. Until it is decided about, none that follows is, however short: it would overtake.
-    Crowded,
+    Held,
     /// What waited was dropped, and so is whatever follows: the client is to be closed.
     Overflowed,
 }
@@ -127,8 +127,8 @@ impl Outbound {
         if self.awaiting == Awaiting::Nothing {
             debug_assert_eq!(self.unsent_bytes, 0, "whatever waits is awaited");
         } else if self.is_late() || self.intake != Intake::Open || !self.has_room(frame, bytes_max) {
-            self.intake = self.intake.max(Intake::Crowded);
-            return Offer::Crowded;
+            self.intake = self.intake.max(Intake::Held);
+            return Offer::Declined;
         }
         self.send_last(frame.clone(), workbench)
     }
@@ -229,7 +229,9 @@ impl Outbound {
     pub fn take_missed(&mut self, workbench: &mut Workbench) -> u32 {
         let first = self.first_unsent();
         let next = self.queue.iter().nth(first).map(Frame::content);
-        if let Some(Content::Gap(untold)) = next {
+        if self.missed > 0
+            && let Some(Content::Gap(untold)) = next
+        {
             self.unsent_bytes -= self.queue.remove(first, workbench).bytes().len();
             self.miss(untold);
         }
@@ -240,7 +242,8 @@ impl Outbound {
     pub fn send_first(&mut self, first: Frame, workbench: &mut Workbench) {
         self.unsent_bytes += first.bytes().len();
         self.unsent_frames += first.count();
-        self.queue.insert(self.first_unsent(), first, workbench);
+        let place = self.first_unsent();
+        self.queue.widen(workbench).insert(place, first);
     }
 
     /// The place of the first frame that may still be dropped or preceded.
@@ -268,7 +271,9 @@ impl Outbound {
 
     /// What the next kernel call is to be given; `None` where nothing waits. Follow it with [`Outbound::sent`].
     pub fn prepare(&mut self, workbench: &mut Workbench) -> Option<Portion> {
-        self.admit_urgent(workbench);
+        if let Some(control) = self.urgent.take() {
+            self.send_first(control, workbench);
+        }
         match &self.queue {
             Queue::Empty => {
                 self.awaiting = Awaiting::Nothing;
@@ -332,13 +337,16 @@ impl Outbound {
         self.unsent_bytes
     }
 
+    /// Those of them that may still be dropped: what is partly out has to come in full.
+    pub fn waiting_bytes(&self) -> usize {
+        let stays = self.queue.first().filter(|_| self.first_unsent() > 0);
+        self.unsent_bytes - stays.map_or(0, |first| first.bytes().len() - self.sent_of_first as usize)
+    }
+
     /// Frames of a bundle that is partly out, which are out themselves.
     pub fn frames_out_of_first(&self) -> u32 {
-        let is_bundle = |first: &&Frame| first.count() > 1;
-        self.queue
-            .first()
-            .filter(is_bundle)
-            .map_or(0, |bundle| frame::count_whole(&bundle.bytes()[..self.sent_of_first as usize]))
+        let bundle = self.queue.first().filter(|first| first.count() > 1);
+        bundle.map_or(0, |bundle| frame::count_whole(&bundle.bytes()[..self.sent_of_first as usize]))
     }
 
     /// Frames the kernel has not taken in full, and those of a bundle that it has not.
@@ -352,12 +360,6 @@ impl Outbound {
             return Offer::First;
         }
         Offer::Queued
-    }
-
-    fn admit_urgent(&mut self, workbench: &mut Workbench) {
-        if let Some(control) = self.urgent.take() {
-            self.send_first(control, workbench);
-        }
     }
 
     /// Takes `bytes` off the front; returns how many frames are wholly out by that.
@@ -393,10 +395,6 @@ impl Queue {
             Self::Empty => *self = Self::One(frame),
             Self::One(_) | Self::Many(_) => self.widen(workbench).push_back(frame),
         }
-    }
-
-    fn insert(&mut self, index: usize, frame: Frame, workbench: &mut Workbench) {
-        self.widen(workbench).insert(index, frame);
     }
 
     /// Makes this a list, whatever it was.

@@ -34,6 +34,7 @@ use super::topic::{Topic, TopicKey};
 use crate::ear::{Rhythm, Tick, Wheel};
 use crate::mesh::NodeId;
 use crate::metrics::{Drop, NodeMetrics};
+use crate::wire::close::Close;
 use slotmap::SlotMap;
 use std::collections::HashMap;
 use std::mem;
@@ -76,6 +77,8 @@ pub struct Shard<S> {
     turn: Turn,
     ladder: Ladder,
     timers: Wheel<ConnectionId>,
+    /// Who is closed when in a drain.
+    departures: Wheel<ConnectionId>,
     expired: Vec<ConnectionId>,
     now: Tick,
     actions: Actions,
@@ -110,6 +113,7 @@ impl<S: Socket> Shard<S> {
             turn: Turn { outbound_bytes_max: limits.outbound_bytes_max, ..Turn::default() },
             ladder: Ladder::new(limits, Arc::clone(&metrics)),
             timers: Wheel::new(now),
+            departures: Wheel::new(now),
             expired: Vec::new(),
             now,
             actions: Vec::new(),
@@ -190,6 +194,10 @@ impl<S: Socket> Shard<S> {
     pub fn tick(&mut self, now: Tick) {
         self.now = now;
         let mut expired = mem::take(&mut self.expired);
+        self.departures.advance(now, &mut expired);
+        for id in expired.drain(..) {
+            self.close(id, Close::RESTART.code, Close::RESTART.reason);
+        }
         self.timers.advance(now, &mut expired);
         for id in expired.drain(..) {
             self.fell_due(id);
@@ -201,7 +209,7 @@ impl<S: Socket> Shard<S> {
     fn send_last(&mut self, id: ConnectionId, last: Frame) {
         let outbound = &mut self.connections[id].outbound;
         let offer = outbound.send_last(last, &mut self.turn.workbench);
-        self.ladder.backlog.waits(id, outbound.unsent_bytes());
+        self.ladder.backlog.waits(id, outbound.waiting_bytes());
         self.turn.note(id, offer);
     }
 }

@@ -72,12 +72,8 @@ impl Subscriptions {
     pub fn expect(&mut self, topic: &Topic) -> TopicKey {
         let key = self.find(topic).unwrap_or_else(|| {
             let topics = &mut self.topics;
-            let key = topics.insert(Followers {
-                topic: topic.detached(),
-                expected: 0,
-                groups: SmallVec::new(),
-                is_news: false,
-            });
+            let nobody = Followers { topic: topic.detached(), expected: 0, groups: SmallVec::new(), is_news: false };
+            let key = topics.insert(nobody);
             self.index.insert_unique(topic.hash(), key, |&key| topics[key].topic.hash());
             key
         });

@@ -47,7 +47,7 @@ static PER_SHARD: [Series; 14] = [
     }),
     Series {
         name: "fanout_queued",
-        help: "Bytes that wait for late clients; what they share is counted for each",
+        help: "Bytes that wait for late clients and could still be dropped; what they share is counted for each",
         unit: Some(Unit::Bytes),
         kind: MetricType::Gauge,
         value: |node| node.bytes_queued.get(),

@@ -124,7 +124,7 @@ fn every_byte_goes_out_in_order_however_the_socket_takes_them() {
         for number in 0..random.u64(1..200) {
             let bytes = vec![u8::try_from(number).expect("below 200"); random.usize(1..2_000)];
             expected.extend_from_slice(&bytes);
-            if outbound.offer(&frame(&bytes), usize::MAX, &mut workbench) == Offer::Crowded {
+            if outbound.offer(&frame(&bytes), usize::MAX, &mut workbench) == Offer::Declined {
                 assert!(outbound.is_late(), "there is room");
                 outbound.intake = Intake::Open;
                 outbound.send_last(frame(&bytes), &mut workbench);
@@ -147,13 +147,13 @@ fn a_full_queue_refuses_before_it_grows_but_an_empty_one_takes_any_frame() {
     let mut workbench = Workbench::default();
     let mut outbound = Outbound::default();
     assert_eq!(outbound.offer(&frame(&[0; 100]), 10, &mut workbench), Offer::First);
-    assert_eq!(outbound.offer(&frame(&[0; 1]), 10, &mut workbench), Offer::Crowded);
+    assert_eq!(outbound.offer(&frame(&[0; 1]), 10, &mut workbench), Offer::Declined);
     assert_eq!(outbound.unsent_bytes(), 100);
     let mut outbound = Outbound::default();
-    for expected in [Offer::First, Offer::Queued, Offer::Crowded] {
+    for expected in [Offer::First, Offer::Queued, Offer::Declined] {
         assert_eq!(outbound.offer(&frame(&[0; 4]), 10, &mut workbench), expected);
     }
-    assert_eq!(outbound.offer(&frame(&[0; 1]), 10, &mut workbench), Offer::Crowded, "no hole behind what was refused");
+    assert_eq!(outbound.offer(&frame(&[0; 1]), 10, &mut workbench), Offer::Declined, "no hole behind what was refused");
 }
 
 #[test]

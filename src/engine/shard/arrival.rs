@@ -39,7 +39,7 @@ impl<S: Socket> Shard<S> {
         self.metrics.connections.add(1);
         self.timers.insert(heartbeat.due(&self.limits.rhythm), id);
         if let Some(ends) = self.drain_ends {
-            self.timers.insert(ends.min(self.now.after(TICK)), id);
+            self.departures.insert(ends.min(self.now.after(TICK)), id);
         }
         let preface = Frame::new(response, Content::Control);
         let offer = self.connections[id].outbound.send_preface(preface, &mut self.turn.workbench);

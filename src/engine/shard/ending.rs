@@ -27,7 +27,7 @@ impl<S: Socket> Shard<S> {
             let pause = spread.mul_f64(fastrand::f64());
             let reconnect_after_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
             self.tell(id, &Notice::Draining { reconnect_after_ms });
-            self.timers.insert(self.now.after(pause), id);
+            self.departures.insert(self.now.after(pause), id);
             self.timers.insert(self.now.after(window), id);
         }
     }
@@ -39,7 +39,7 @@ impl<S: Socket> Shard<S> {
         self.say_goodbye(id, frame::close(code, ""));
     }
 
-    /// Disconnects these clients with 4002, and says how many they were.
+    /// Disconnects these clients with 4002, and says how many they were. Who has no seat yet is not among them.
     pub fn dismiss(&mut self, whom: &Whom) -> usize {
         let gone: Vec<ConnectionId> = match whom {
             Whom::Publisher(origin) => self.publishers.get(origin).copied().into_iter().collect(),
@@ -119,7 +119,6 @@ impl<S: Socket> Shard<S> {
         let is_drained = self.drain_ends.is_some_and(|ends| self.now >= ends);
         match connection.phase {
             _ if is_drained => self.hung_up(id),
-            Phase::Open if self.drain_ends.is_some() => self.close(id, Close::RESTART.code, Close::RESTART.reason),
             Phase::Open => self.check_pulse(id),
             Phase::Closing { until } | Phase::Lingering { until } if self.now >= until => {
                 self.remove(id, Drop::ConnectionClosed);
@@ -135,9 +134,8 @@ impl<S: Socket> Shard<S> {
         match beat {
             Beat::Wait => {}
             Beat::Ping => {
-                let offer = connection
-                    .outbound
-                    .send_ping(Frame::new(frame::ping(), Content::Control), &mut self.turn.workbench);
+                let ping = Frame::new(frame::ping(), Content::Control);
+                let offer = connection.outbound.send_ping(ping, &mut self.turn.workbench);
                 self.turn.note(id, offer);
             }
             Beat::Silent => self.close(id, Close::SILENT.code, Close::SILENT.reason),

@@ -47,7 +47,11 @@ impl<S: Socket> Shard<S> {
             }
         }
         // Parts of messages count as messages do: an empty one costs as much to read.
-        (0..parts).for_each(|_| _ = self.is_open(id) && self.admit(id));
+        for _ in 0..parts {
+            if self.is_open(id) {
+                self.admit(id);
+            }
+        }
     }
 
     /// Whether the client may say one more thing; who may not is told so, or closed.
@@ -145,6 +149,6 @@ impl<S: Socket> Shard<S> {
     pub(super) fn send(&mut self, id: ConnectionId, sealed: Bytes) {
         self.metrics.frames_offered.add(1);
         self.turn.offer(id, &mut self.connections[id], &Frame::new(sealed, Content::Words));
-        self.settle_crowd();
+        self.settle_declined();
     }
 }

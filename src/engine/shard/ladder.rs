@@ -13,7 +13,7 @@
 use super::{Limits, Shard};
 use crate::ear::Tick;
 use crate::engine::backlog::Backlog;
-use crate::engine::connection::{Connection, ConnectionId, Phase, Socket, Watch};
+use crate::engine::connection::{Connection, ConnectionId, Socket, Watch};
 use crate::engine::frame::{Content, Frame};
 use crate::engine::outbound::{Intake, Offer, Outbound, Workbench};
 use crate::engine::protocol::{Notice, SlowPolicy};
@@ -72,7 +72,7 @@ impl Ladder {
         if !outbound.is_late() || outbound.intake == Intake::Overflowed {
             self.full.push(id);
         }
-        self.backlog.waits(id, outbound.unsent_bytes());
+        self.backlog.waits(id, outbound.waiting_bytes());
         offer
     }
 
@@ -94,17 +94,17 @@ impl Ladder {
         policy: SlowPolicy,
         workbench: &mut Workbench,
     ) -> Offer {
-        let may_miss = policy != SlowPolicy::Close && matches!(frame.content(), Content::Events(..));
+        let is_event = matches!(frame.content(), Content::Events(..));
+        let may_miss = is_event && policy != SlowPolicy::Close && outbound.intake != Intake::Overflowed;
         let mut missed = frame.count();
-        outbound.intake = Intake::Open;
+        outbound.intake = if may_miss { Intake::Open } else { Intake::Overflowed };
         if !may_miss {
-            outbound.intake = Intake::Overflowed;
             missed += outbound.discard(workbench);
         }
         outbound.miss(missed);
         let reason = if may_miss { Drop::Oldest } else { Drop::SlowConsumer };
         self.metrics.dropped(reason).add(missed.into());
-        Offer::Crowded
+        Offer::Declined
     }
 
     /// Before somebody who was late is written to: what has grown too old is skipped, and what is missing is said where
@@ -144,19 +144,19 @@ impl Ladder {
         if !was_late || taken > 0 {
             self.backlog.progress(id, now);
         }
-        self.backlog.waits(id, connection.outbound.unsent_bytes());
+        self.backlog.waits(id, connection.outbound.waiting_bytes());
     }
 }
 
 impl<S: Socket> Shard<S> {
     /// Decides about the frames that were not taken, in their order.
-    pub(super) fn settle_crowd(&mut self) {
-        let mut crowd = mem::take(&mut self.turn.crowd);
-        for (id, frame) in crowd.drain(..) {
+    pub(super) fn settle_declined(&mut self) {
+        let mut declined = mem::take(&mut self.turn.declined);
+        for (id, frame) in declined.drain(..) {
             let offer = self.ladder.offer(id, &mut self.connections[id], &frame, &mut self.turn.workbench);
             self.turn.note(id, offer);
         }
-        self.turn.crowd = crowd;
+        self.turn.declined = declined;
     }
 
     /// Closes those whose queues were full, tells those who keep up what they missed all the same, and lets the largest
@@ -177,15 +177,15 @@ impl<S: Socket> Shard<S> {
         }
     }
 
-    /// Makes a large queue small.
+    /// Makes a large queue small; who has no events that could be missed is closed.
     fn shed(&mut self, id: ConnectionId) {
         let connection = &mut self.connections[id];
-        if connection.phase == Phase::Open && connection.protocol.slow_policy() == SlowPolicy::Close {
-            return self.close_slow(id, Slowness::OverBudget, Close::OVER_BUDGET);
-        }
         let dropped = connection.outbound.drop_topic(None, &mut self.turn.workbench);
-        self.ladder.backlog.waits(id, connection.outbound.unsent_bytes());
+        self.ladder.backlog.waits(id, connection.outbound.waiting_bytes());
         self.metrics.dropped(Drop::MemoryBudget).add(dropped);
+        if dropped == 0 || connection.protocol.slow_policy() == SlowPolicy::Close {
+            self.close_slow(id, Slowness::OverBudget, Close::OVER_BUDGET);
+        }
     }
 
     /// Ends a connection instead of what waits for it; how much that was is said in front of the close.
@@ -226,7 +226,7 @@ impl<S: Socket> Shard<S> {
     #[cfg(test)]
     pub fn late_bytes(&self) -> u64 {
         let waits =
-            |connection: &Connection<S>| connection.outbound.is_late().then(|| connection.outbound.unsent_bytes());
+            |connection: &Connection<S>| connection.outbound.is_late().then(|| connection.outbound.waiting_bytes());
         self.connections.values().filter_map(waits).sum::<usize>() as u64
     }
 

@@ -26,7 +26,7 @@ pub(super) struct Turn {
     /// Those to be written to at its end; each at most once.
     pub(super) touched: Vec<ConnectionId>,
     /// Frames for those who are late or whose queue was full: the ladder decides about them, in their order.
-    pub(super) crowd: Vec<(ConnectionId, Frame)>,
+    pub(super) declined: Vec<(ConnectionId, Frame)>,
     pub(super) workbench: Workbench,
     /// What goes into the sends of a batch.
     pub(super) portions: Portions,
@@ -84,7 +84,7 @@ impl<S: Socket> Shard<S> {
             place += 1;
         }
         self.marks.clear();
-        self.settle_crowd();
+        self.settle_declined();
     }
 
     /// Takes as many of the touched as one batch holds; afterwards their portions lie ready.
@@ -158,7 +158,7 @@ impl<S: Socket> Shard<S> {
 impl Turn {
     pub(super) fn offer<S>(&mut self, id: ConnectionId, connection: &mut Connection<S>, frame: &Frame) {
         match connection.outbound.offer(frame, self.outbound_bytes_max, &mut self.workbench) {
-            Offer::Crowded => self.crowd.push((id, frame.clone())),
+            Offer::Declined => self.declined.push((id, frame.clone())),
             offer => self.note(id, offer),
         }
     }
