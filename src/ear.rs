@@ -60,7 +60,8 @@ const DESCRIPTORS_RESERVED: u64 = 32;
 /// Longer than any machine runs: the executor is never to interrupt tasks for its own rings, nobody waits for those.
 const NEVER: Duration = Duration::from_secs(1 << 32);
 
-/// Whether a descriptor that was just opened shows that few are left: the system gives the lowest free number.
+/// Whether a descriptor that was just opened shows that few are left: the system gives the lowest free number. The limit
+/// is asked for each time: an administrator may change that of a running process.
 pub(crate) fn is_scarce(descriptor: BorrowedFd<'_>) -> bool {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     u64::try_from(descriptor.as_raw_fd()).expect("descriptors are not negative") + DESCRIPTORS_RESERVED >= limit
@@ -110,8 +111,6 @@ pub(crate) enum Interest {
     Nothing,
     /// Bytes or a connection to take.
     Reads,
-    /// Once per time that it becomes readable, without being read.
-    Rings,
     /// Room to write.
     Writes,
     /// Both.
@@ -223,7 +222,6 @@ impl Interest {
         match self {
             Self::Nothing => EventFlags::empty(),
             Self::Reads => EventFlags::IN,
-            Self::Rings => EventFlags::IN | EventFlags::ET,
             Self::Writes => EventFlags::OUT,
             Self::ReadsAndWrites => EventFlags::IN | EventFlags::OUT,
         }

@@ -11,7 +11,8 @@ use std::io;
 /// requests that are being turned away.
 const DESCRIPTORS_OF_PROCESS: u64 = 64;
 
-/// Descriptors of an executor: three rings, a ring for batched sends, event descriptors, a listener, a timer.
+/// Descriptors of an executor: seven for three rings, a ring for batched sends, two epoll sets and a doorbell, and up to
+/// eight listeners.
 const DESCRIPTORS_PER_EXECUTOR: u64 = 16;
 
 /// Connections a start allows by itself, however many files it may open: the kernel's table of that many descriptors

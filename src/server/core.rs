@@ -13,7 +13,7 @@ use super::outlet::KernelOutlet;
 use super::socket::{TcpSocket, Tenure};
 use super::strain::Strain;
 use super::token::Token;
-use crate::ear::{Doorbell, Ear, Interest, Ready, TICK, Tick};
+use crate::ear::{Doorbell, Ear, Interest, Ready, TICK, Tick, Watched};
 use crate::engine::connection::ConnectionId;
 use crate::engine::mesh::{Adoption, Control, Delivery, MeshNode, Whom};
 use crate::engine::placement::{Placement, Spread};
@@ -43,8 +43,8 @@ const ACCEPTS_PER_TURN_MAX: usize = 8;
 /// Bytes read from a socket at once, shared by all connections of the shard: one whole largest frame of most clients.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
-/// So many sockets with something to say are a crowd: hearing them takes longer than a kernel call.
-const CROWD: usize = 8;
+/// Beyond so many sockets with something to say, hearing them takes longer than a kernel call.
+const READY_FEW_MAX: usize = 8;
 
 /// How often the record of turn lengths is shared with those who ask for it.
 const TURNS_SHARED_EVERY: Duration = Duration::from_secs(1);
@@ -56,7 +56,7 @@ pub(super) struct Core {
     spread: Spread,
     front: Front,
     mesh: MeshNode,
-    doorbell: Arc<Doorbell>,
+    doorbell: Watched<Arc<Doorbell>>,
     ear: Ear,
     outlet: KernelOutlet,
     /// Until the drain.
@@ -91,7 +91,7 @@ impl Core {
     /// A core that listens, with no connections yet. Must be called on the thread it will stay on.
     pub(super) fn new(mesh: MeshNode, ear: Ear, listener: Listener, site: Site, bounds: Bounds) -> io::Result<Self> {
         let Bounds { limits, spread } = bounds;
-        ear.add(mesh.doorbell(), Token::Doorbell.number(), Interest::Rings)?;
+        let doorbell = ear.watch(Arc::clone(mesh.doorbell()))?;
         let metrics = Arc::clone(&site.registry.shards[mesh.id().index()]);
         let clock = Clock { started: Instant::now(), now: Tick::default() };
         let entrance = Entrance::new(listener, ear.clone(), Arc::clone(&metrics), clock.now)?;
@@ -100,7 +100,7 @@ impl Core {
             leases: Leases::new(clock.now),
             spread,
             front: Front::new(site, clock.now),
-            doorbell: Arc::clone(mesh.doorbell()),
+            doorbell,
             mesh,
             ear,
             outlet: KernelOutlet::new(),
@@ -124,7 +124,7 @@ impl Core {
             let began = Instant::now();
             self.metrics.entrance.behind_us.set(microseconds(self.strain.turn(began)));
             let is_done = self.turn(began);
-            self.turns.saturating_record(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+            self.turns.saturating_record(microseconds(began.elapsed()));
             let has_run = self.ear.let_tasks_run().await;
             self.listen(is_done && !has_run);
         }
@@ -140,7 +140,7 @@ impl Core {
         self.keep_time(began);
         self.take_controls();
         self.take_deliveries();
-        if self.ready.len() > CROWD {
+        if self.ready.len() > READY_FEW_MAX {
             // What came for others does not wait for all of these.
             self.tell_broker();
             self.shard.end_turn(&mut self.outlet);
@@ -155,11 +155,11 @@ impl Core {
 
     /// Hears what is ready. With nothing left to do this is the shard's sleep, until the next tick at most.
     fn listen(&mut self, is_done: bool) {
-        let may_sleep = is_done && self.doorbell.lie_down(|| self.mesh.has_mail());
+        let may_sleep = is_done && self.doorbell.get().lie_down(|| self.mesh.has_mail());
         let lay_down = may_sleep.then(Instant::now);
         let patience = lay_down.map_or(Duration::ZERO, |now| self.clock.until_next_tick(now));
         let heard = self.ear.listen(Some(patience), &mut self.ready).expect("the epoll set is valid");
-        self.doorbell.get_up();
+        self.doorbell.get().get_up();
         if let Some(at) = lay_down {
             self.strain.lay_down(at, heard);
         }
@@ -186,9 +186,7 @@ impl Core {
         match (asker, outcome) {
             (Asker::Request(request), outcome) => {
                 let key = ExchangeKey::from(KeyData::from_ffi(request));
-                let before = self.front.interest(key);
-                let step = self.front.published(key, outcome, self.clock.now);
-                self.carry_out(key, before, step);
+                self.step(key, |front, now| front.published(key, outcome, now));
             }
             (Asker::Connection(id, topic), Err(error)) => self.shard.unpublished(id, &topic, error),
             (Asker::Connection(..), Ok(_)) => {}
@@ -203,9 +201,7 @@ impl Core {
     fn dismissed(&mut self, asker: &Asker, closed: u64) {
         let Asker::Request(request) = asker else { unreachable!("only requests want somebody gone") };
         let key = ExchangeKey::from(KeyData::from_ffi(*request));
-        let before = self.front.interest(key);
-        let step = self.front.dismissed(key, closed, self.clock.now);
-        self.carry_out(key, before, step);
+        self.step(key, |front, now| front.dismissed(key, closed, now));
     }
 
     fn take_deliveries(&mut self) {
@@ -231,7 +227,6 @@ impl Core {
         for socket in ready.drain(..) {
             match Token::of_number(socket.token) {
                 Token::Listener => somebody_comes = true,
-                Token::Doorbell => {}
                 Token::Exchange(key) => self.hear_exchange(key, socket),
                 Token::Connection(id) => self.hear_connection(id, socket),
             }
@@ -255,12 +250,18 @@ impl Core {
     }
 
     fn hear_exchange(&mut self, key: ExchangeKey, socket: Ready) {
+        if socket.is_writable {
+            return self.step(key, |front, now| front.writable(key, now));
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        self.step(key, |front, now| front.readable(key, &mut scratch, now));
+        self.scratch = scratch;
+    }
+
+    /// One step of an exchange, and what it asks for.
+    fn step(&mut self, key: ExchangeKey, step: impl FnOnce(&mut Front, Tick) -> Step) {
         let before = self.front.interest(key);
-        let step = if socket.is_writable {
-            self.front.writable(key, self.clock.now)
-        } else {
-            self.front.readable(key, &mut self.scratch, self.clock.now)
-        };
+        let step = step(&mut self.front, self.clock.now);
         self.carry_out(key, before, step);
     }
 
@@ -291,10 +292,7 @@ impl Core {
                     self.mesh.send(NodeId::shard(shard), Control::Dismiss(ticket.clone(), whom.clone()));
                 }
             }
-            Step::Publish(_) => {
-                let step = self.front.published(key, Err(PublishError::Overloaded), self.clock.now);
-                self.carry_out(key, before, step);
-            }
+            Step::Publish(_) => self.step(key, |front, now| front.published(key, Err(PublishError::Overloaded), now)),
             Step::Gone => {}
         }
     }
@@ -358,7 +356,7 @@ impl Core {
         self.keep_leases(now);
         self.front.tick(now, &mut self.expired);
         self.expired.clear();
-        if self.entrance.as_mut().is_some_and(Entrance::is_paused) {
+        if self.entrance.as_mut().is_some_and(Entrance::still_pauses) {
             self.front.make_room(now);
         }
         if now >= self.turns_shared {
@@ -404,6 +402,8 @@ impl Core {
                 return;
             }
             self.hear_sockets();
+            self.tell_broker();
+            self.shard.end_turn(&mut self.outlet);
         }
     }
 

@@ -25,7 +25,8 @@ use std::time::Duration;
 /// How often a pause is worth a line in the log.
 const PAUSE_LOGGED_EVERY: Duration = Duration::from_secs(60);
 
-/// Connections that were broken already and are passed over in search of one that is not.
+/// Connections that were broken already and are passed over in search of one that is not: as many more as a turn takes,
+/// of each. They cost a call, and whoever is here waits meanwhile.
 const BROKEN_MAX: usize = 8;
 
 /// One shard's listener, which may pause.
@@ -84,8 +85,8 @@ impl Entrance {
         self.listener.backlog()
     }
 
-    /// Looks whether a pause can end; says whether it goes on.
-    pub(super) fn is_paused(&mut self) -> bool {
+    /// Ends a pause that can end; says whether it goes on.
+    pub(super) fn still_pauses(&mut self) -> bool {
         // The next client would get the number that a copy of any descriptor gets now.
         let is_free = |copy: io::Result<_>| copy.is_ok_and(|copy: std::os::fd::OwnedFd| !ear::is_scarce(copy.as_fd()));
         let any = &self.listener.sockets()[0];

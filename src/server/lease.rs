@@ -3,27 +3,31 @@
 use crate::ear::{TICK, Tick, Wheel};
 use crate::engine::connection::ConnectionId;
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 /// How long before its end a connection is warned: enough to get a new token and to connect again. Of a short life it is
 /// a tenth.
 const WARNING_MAX: Duration = Duration::from_secs(30);
 
+/// How often a connection is looked for that lives longer: tokens may be good for months, and who comes and goes with
+/// one leaves nothing behind for longer than this.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 /// The leases of a shard's connections.
 #[derive(Clone)]
 pub(super) struct Leases(Rc<RefCell<Wheel<Running>>>);
 
-/// One that runs, under the moment of what comes next.
-#[derive(Clone, Copy, Debug)]
+/// One that runs, under the moment when it is looked at next.
 struct Running {
     id: ConnectionId,
-    ends: Tick,
+    lease: Weak<Lease>,
 }
 
-/// A lease whose connection has no seat yet.
+/// Held by its connection, and gone with it.
 pub(super) struct Lease {
     leases: Leases,
+    looked_at: Tick,
     warns: Tick,
     ends: Tick,
 }
@@ -42,10 +46,11 @@ impl Leases {
         Self(Rc::new(RefCell::new(Wheel::new(now))))
     }
 
-    /// A lease that ends so long from now, and runs whether or not its connection has its seat.
-    pub(super) fn grant(&self, lifetime: Duration, now: Tick) -> Lease {
+    /// A lease that ends so long from now, whenever its connection gets its seat.
+    pub(super) fn grant(&self, lifetime: Duration, now: Tick) -> Rc<Lease> {
         let calm = lifetime.saturating_sub(WARNING_MAX.min(lifetime / 10));
-        Lease { leases: self.clone(), warns: now.after(calm), ends: now.after(lifetime) }
+        let (warns, ends) = (now.after(calm), now.after(lifetime));
+        Rc::new(Lease { leases: self.clone(), looked_at: warns.min(now.after(LOOK_AGAIN)), warns, ends })
     }
 
     /// What has fallen due; most moments bring nothing.
@@ -53,13 +58,18 @@ impl Leases {
         let mut fallen = Vec::new();
         let mut wheel = self.0.borrow_mut();
         wheel.advance(now, &mut fallen);
-        let next = fallen.into_iter().map(|running: Running| {
-            if now >= running.ends {
-                return Due::End(running.id);
+        let next = fallen.into_iter().filter_map(|running: Running| {
+            let (id, lease) = (running.id, running.lease.upgrade()?);
+            if now >= lease.ends {
+                return Some(Due::End(id));
             }
-            wheel.insert(running.ends, running);
-            let left = TICK.saturating_mul(running.ends.ticks_since(now));
-            Due::Warning(running.id, u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
+            if now < lease.warns {
+                wheel.insert(lease.warns.min(now.after(LOOK_AGAIN)), running);
+                return None;
+            }
+            wheel.insert(lease.ends, running);
+            let left = TICK.saturating_mul(lease.ends.ticks_since(now));
+            Some(Due::Warning(id, u64::try_from(left.as_millis()).unwrap_or(u64::MAX)))
         });
         next.collect()
     }
@@ -67,8 +77,8 @@ impl Leases {
 
 impl Lease {
     /// The connection has its seat, under this name.
-    pub(super) fn run(self, id: ConnectionId) {
-        self.leases.0.borrow_mut().insert(self.warns, Running { id, ends: self.ends });
+    pub(super) fn run(self: &Rc<Self>, id: ConnectionId) {
+        self.leases.0.borrow_mut().insert(self.looked_at, Running { id, lease: Rc::downgrade(self) });
     }
 }
 
@@ -82,11 +92,11 @@ mod tests {
         let at = |second| Tick::at(Duration::from_secs(second));
         let id = SlotMap::<ConnectionId, ()>::with_key().insert(());
         let leases = Leases::new(at(0));
-        let mut lease = Some(leases.grant(Duration::from_secs(lifetime), at(0)));
+        let lease = leases.grant(Duration::from_secs(lifetime), at(0));
         let mut found = Vec::new();
         for second in 0..lifetime + seat + 3 {
             if second == seat {
-                lease.take().expect("it is granted once").run(id);
+                lease.run(id);
             }
             found.extend(leases.fell_due(at(second)).into_iter().map(|due| match due {
                 Due::Warning(warned, left_ms) if warned == id => (second, Some(left_ms)),
@@ -108,5 +118,22 @@ mod tests {
     fn a_lease_runs_while_its_connection_waits_for_a_seat() {
         check(20, 19, &[(19, Some(1_000)), (20, None)]);
         check(20, 25, &[(25, None)]);
+    }
+
+    #[test]
+    fn who_comes_and_goes_with_a_token_of_a_month_is_forgotten_within_a_minute() {
+        let at = |second| Tick::at(Duration::from_secs(second));
+        let mut ids = SlotMap::<ConnectionId, ()>::with_key();
+        let leases = Leases::new(at(0));
+        let month = Duration::from_secs(30 * 86_400);
+        let stays = leases.grant(month, at(0));
+        stays.run(ids.insert(()));
+        for _ in 0..1_000 {
+            leases.grant(month, at(0)).run(ids.insert(()));
+        }
+        assert!(leases.fell_due(at(61)).is_empty());
+        let mut left = Vec::new();
+        leases.0.borrow_mut().advance(at(200), &mut left);
+        assert_eq!(left.len(), 1);
     }
 }

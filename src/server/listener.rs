@@ -26,8 +26,8 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Listener {
     sockets: Vec<TcpListener>,
-    /// Who is asked first for the next connection.
-    first: usize,
+    /// Who was asked last for a connection.
+    asked: usize,
 }
 
 /// Sockets that each of so many shards needs for a backlog of so many connections together.
@@ -45,7 +45,7 @@ pub(super) fn bind(address: SocketAddr, shards: usize, backlogs: usize) -> io::R
     drop(probe);
     let listener = || {
         let sockets = (0..backlogs).map(|_| share(address)).collect::<io::Result<_>>()?;
-        Ok(Listener { sockets, first: 0 })
+        Ok(Listener { sockets, asked: 0 })
     };
     Ok((address, (0..shards).map(|_| listener()).collect::<io::Result<_>>()?))
 }
@@ -88,8 +88,8 @@ impl Listener {
     /// The next connection, non-blocking, or `None` when there is none. The backlogs have their turns.
     pub(super) fn accept(&mut self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
         for _ in 0..self.sockets.len() {
-            self.first = (self.first + 1) % self.sockets.len();
-            if let Some(accepted) = accept(&self.sockets[self.first])? {
+            self.asked = (self.asked + 1) % self.sockets.len();
+            if let Some(accepted) = accept(&self.sockets[self.asked])? {
                 return Ok(Some(accepted));
             }
         }

@@ -7,6 +7,7 @@ use crate::engine::connection::{ConnectionId, Socket, Watch};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
 
 /// A non-blocking stream and its place in the shard's epoll set.
 pub(super) struct TcpSocket {
@@ -19,8 +20,8 @@ pub(super) struct TcpSocket {
 
 /// What bounds a connection's stay.
 pub(super) struct Tenure {
-    /// How long it may live, until it has its seat.
-    pub(super) lease: Option<Lease>,
+    /// How long it may live.
+    pub(super) lease: Option<Rc<Lease>>,
     /// Its place among those of its user and address.
     pub(super) permit: Option<Box<dyn Send>>,
 }
@@ -46,7 +47,7 @@ impl Socket for TcpSocket {
         self.token = Token::Connection(id).number();
         let added = self.ear.add(&self.stream, self.token, Interest::Reads);
         added.expect("a socket that is in no set fits into this one");
-        if let Some(lease) = self.tenure.as_mut().and_then(|tenure| tenure.lease.take()) {
+        if let Some(lease) = self.tenure.as_ref().and_then(|tenure| tenure.lease.as_ref()) {
             lease.run(id);
         }
     }

@@ -9,8 +9,6 @@ use slotmap::{Key, KeyData};
 pub(super) enum Token {
     /// One of the shard's listening sockets.
     Listener,
-    /// The shard's doorbell.
-    Doorbell,
     /// An HTTP connection.
     Exchange(ExchangeKey),
     /// A WebSocket connection.
@@ -24,15 +22,13 @@ const CONNECTION_BIT: u64 = 1 << 63;
 /// Bits that hold a key: the two above tell kinds apart, here and in the ear.
 const KEY_BITS: u64 = (1 << 62) - 1;
 
-/// No keys: their count of reuses is never 0.
+/// No key: their count of reuses is never 0.
 const LISTENER: u64 = 0;
-const DOORBELL: u64 = 1;
 
 impl Token {
     pub(super) fn number(self) -> u64 {
         match self {
             Self::Listener => LISTENER,
-            Self::Doorbell => DOORBELL,
             Self::Exchange(key) => key.data().as_ffi() & KEY_BITS,
             Self::Connection(id) => (id.data().as_ffi() & KEY_BITS) | CONNECTION_BIT,
         }
@@ -42,7 +38,6 @@ impl Token {
         let key = KeyData::from_ffi(number & KEY_BITS);
         match number {
             LISTENER => Self::Listener,
-            DOORBELL => Self::Doorbell,
             _ if number & CONNECTION_BIT != 0 => Self::Connection(key.into()),
             _ => Self::Exchange(key.into()),
         }
@@ -58,9 +53,7 @@ mod tests {
     fn a_token_is_read_back_as_it_was_written() {
         let mut connections = SlotMap::<ConnectionId, ()>::with_key();
         let mut exchanges = SlotMap::<ExchangeKey, ()>::with_key();
-        for token in [Token::Listener, Token::Doorbell] {
-            assert_eq!(Token::of_number(token.number()), token);
-        }
+        assert_eq!(Token::of_number(Token::Listener.number()), Token::Listener);
         for _ in 0..100 {
             let (id, key) = (connections.insert(()), exchanges.insert(()));
             for token in [Token::Connection(id), Token::Exchange(key)] {
