@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A proxy sets one of the two fields and may pass on the other as the client wrote it. Where both are there and do not
-//! agree, neither is believed.
+//! agree, neither is believed. A field whose rightmost hop cannot be read (RFC 7239 §6.2, §6.3) ends at the proxy that
+//! sent it: it does not make room for the other one.
 
 use crate::wire::head::Head;
 use ipnet::IpNet;
@@ -24,16 +25,16 @@ pub(super) fn client_address(head: &Head<'_>, peer: SocketAddr, trusted: &[IpNet
         return peer;
     }
     let first_stranger = |hops: Vec<Option<SocketAddr>>| {
-        let mut nearest = None;
+        let mut nearest = (!hops.is_empty()).then_some(peer)?;
         for hop in hops.into_iter().rev() {
             // What nobody can read ends the chain: behind it stands the word of whoever wrote that.
             let Some(hop) = hop else { break };
-            nearest = Some(hop);
+            nearest = hop;
             if !is_trusted(hop) {
                 break;
             }
         }
-        nearest
+        Some(nearest)
     };
     match (first_stranger(forwarded_for(head)), first_stranger(forwarded(head))) {
         (Some(one), Some(other)) if one.ip() != other.ip() => peer,
@@ -135,6 +136,14 @@ mod tests {
         let own = "X-Forwarded-For: 198.51.100.1\r\n";
         check("10.0.0.1:5", &[own, "Forwarded: for=198.51.100.1\r\n"], "198.51.100.1:0");
         check("10.0.0.1:5", &[own, "Forwarded: for=203.0.113.1\r\n"], "10.0.0.1:5");
-        check("10.0.0.1:5", &[own, "Forwarded: for=unknown\r\n"], "198.51.100.1:0");
+    }
+
+    #[test]
+    fn a_hop_that_cannot_be_read_does_not_make_the_other_field_believed() {
+        for unreadable in ["for=unknown", "for=_hidden", "for=\"_SEVKISEK\"", "for=192.0.2.43, proto=http", ""] {
+            let fields = ["X-Forwarded-For: 198.51.100.1\r\n", &format!("Forwarded: {unreadable}\r\n")];
+            check("10.0.0.1:5", &fields, "10.0.0.1:5");
+        }
+        check("10.0.0.1:5", &["X-Forwarded-For: unknown\r\n", "Forwarded: for=198.51.100.1\r\n"], "10.0.0.1:5");
     }
 }
