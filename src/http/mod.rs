@@ -31,6 +31,7 @@ use crate::ear::{Tick, Wheel};
 use crate::engine::mesh::{Adoption, Whom};
 use crate::engine::protocol::PublishError;
 use crate::engine::publication::{Asker, Publication, Ticket};
+use crate::metrics::Refused;
 use crate::wire::head::{self, BadHead, HEAD_BYTES_MAX, Head, Method, Version};
 use bytes::Bytes;
 use exchange::{Arrival, Errand, Exchange, Phase, Received, Sent, Tally};
@@ -202,8 +203,8 @@ impl Front {
         self.resume(key, flow, now)
     }
 
-    /// Gives up what has run out of time, and lists it in `gone`. Sockets are closed.
-    pub fn tick(&mut self, now: Tick, gone: &mut Vec<ExchangeKey>) {
+    /// Gives up what has run out of time. Sockets are closed.
+    pub fn tick(&mut self, now: Tick) {
         self.wheel.advance(now, &mut self.due);
         while let Some(Due { key, at }) = self.due.pop() {
             match self.exchanges.get_mut(key) {
@@ -211,10 +212,7 @@ impl Front {
                     exchange.filed = exchange.deadline;
                     self.wheel.insert(exchange.deadline, Due { key, at: exchange.deadline });
                 }
-                Some(exchange) if exchange.filed == at => {
-                    self.expire(key, now);
-                    gone.push(key);
-                }
+                Some(exchange) if exchange.filed == at => self.expire(key, now),
                 _ => {}
             }
         }
@@ -231,8 +229,9 @@ impl Front {
     pub fn make_room(&mut self, now: Tick) {
         let slow: Vec<ExchangeKey> =
             self.exchanges.iter().filter(|(_, exchange)| exchange.is_dispensable(now)).map(|(key, _)| key).collect();
+        self.site.metrics().entrance.evicted.add(slow.len() as u64);
         for key in slow {
-            self.expire(key, now);
+            self.part(key, now);
         }
     }
 
@@ -329,6 +328,7 @@ impl Front {
 
     /// Refuses a head. Where the next request would begin nobody knows, so there is none.
     fn refuse(&mut self, key: ExchangeKey, bad: BadHead, now: Tick) -> ControlFlow<Step> {
+        self.site.metrics().entrance.refused(Refused::BadHead).add(1);
         self.exchanges[key].persistence = Persistence::Close;
         let refusal = Refusal::new(bad.status(), bad.error(), bad.hint());
         self.respond(key, refusal.into(), Extent::Whole, now)
@@ -392,17 +392,22 @@ impl Front {
         }
     }
 
-    /// Says a last word to whoever is owed one, and closes.
+    /// Counts who had all the time there is for a request, and parts.
     fn expire(&mut self, key: ExchangeKey, now: Tick) {
-        let mut exchange = self.exchanges.remove(key).expect("only what is there expires");
+        let exchange = &self.exchanges[key];
+        if matches!(exchange.phase, Phase::Head | Phase::Body(_)) && !exchange.is_sending() {
+            self.site.metrics().http_timeouts.add(1);
+        }
+        self.part(key, now);
+    }
+
+    /// Says a last word to whoever is owed one, and closes.
+    fn part(&mut self, key: ExchangeKey, now: Tick) {
+        let mut exchange = self.exchanges.remove(key).expect("only from what is there one parts");
         let word = match exchange.phase {
             Phase::Broker => publish::unanswered(),
             Phase::Shards(_) => dismissal::unanswered(),
-            Phase::Head | Phase::Body(_) if !exchange.is_sending() => {
-                self.site.metrics().http_timeouts.add(1);
-                if !exchange.is_mid_request() {
-                    return;
-                }
+            _ if exchange.is_mid_request() => {
                 Refusal::new(408, "the request did not arrive in time", "send the request in one piece").into()
             }
             _ => return,

@@ -7,6 +7,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Refused {
+    /// What it sent is no head of a request.
+    BadHead,
     /// It asked for something else than a connection, or not as RFC 6455 and its family want it.
     BadRequest,
     /// Its page's origin is not among the allowed ones.
@@ -37,7 +39,8 @@ pub enum Refused {
 
 impl Refused {
     /// Every reason, in the order of its counters.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
+        Self::BadHead,
         Self::BadRequest,
         Self::Origin,
         Self::CookieOrigin,
@@ -56,6 +59,7 @@ impl Refused {
     /// The label in statistics.
     pub const fn label(self) -> &'static str {
         match self {
+            Self::BadHead => "bad_head",
             Self::BadRequest => "bad_request",
             Self::Origin => "origin",
             Self::CookieOrigin => "cookie_origin",
@@ -81,6 +85,10 @@ pub struct Entrance {
     pub pauses: Counter,
     /// Connections that broke before they were accepted.
     pub broken: Counter,
+    /// HTTP connections that were closed for want of descriptors, since nothing was heard of them for a while.
+    pub evicted: Counter,
+    /// Times that the file with the keys of tokens had changed and could not be used.
+    pub key_reloads_failed: Counter,
     /// How long the shard has been behind: with something to do all the time, in microseconds.
     pub behind_us: Counter,
 }

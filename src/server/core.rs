@@ -62,7 +62,6 @@ pub(super) struct Core {
     /// Until the drain.
     entrance: Option<Entrance>,
     ready: Vec<Ready>,
-    expired: Vec<ExchangeKey>,
     scratch: Box<[u8]>,
     clock: Clock,
     strain: Strain,
@@ -106,7 +105,6 @@ impl Core {
             outlet: KernelOutlet::new(),
             entrance: Some(entrance),
             ready: Vec::new(),
-            expired: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             clock,
             strain: Strain::new(clock.started),
@@ -354,8 +352,7 @@ impl Core {
         self.clock.now = now;
         self.shard.tick(now);
         self.keep_leases(now);
-        self.front.tick(now, &mut self.expired);
-        self.expired.clear();
+        self.front.tick(now);
         if self.entrance.as_mut().is_some_and(Entrance::still_pauses) {
             self.front.make_room(now);
         }

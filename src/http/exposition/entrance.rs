@@ -7,13 +7,21 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 use std::fmt;
 
-static SERIES: [Series; 2] = [
+static SERIES: [Series; 4] = [
     counter("fanout_accept_pauses", "Times that accepting paused for want of descriptors or memory", |node| {
         node.entrance.pauses.get()
     }),
     counter("fanout_accepts_broken", "Connections that broke before they were accepted", |node| {
         node.entrance.broken.get()
     }),
+    counter("fanout_http_evicted", "HTTP connections that said nothing, closed for want of descriptors", |node| {
+        node.entrance.evicted.get()
+    }),
+    counter(
+        "fanout_key_reloads_failed",
+        "Times that the file of --jwt-keys had changed and could not be used",
+        |node| node.entrance.key_reloads_failed.get(),
+    ),
 ];
 
 impl Scrape {

@@ -2,34 +2,18 @@
 
 use super::*;
 use crate::engine::topic::Topic;
-use crate::metrics::Refused;
 use std::collections::HashSet;
 
-const UPGRADE: &str = "Host: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-
-/// What a client that wants to connect got: its connection, or the answer.
-fn knock(site: Site, peer: &str, fields: &str) -> (Visit, Result<Box<Adoption>, Reply>) {
-    let mut visit = Visit::to(site, peer);
-    visit.send(format!("GET /ws?ok=1 HTTP/1.1\r\n{UPGRADE}{fields}\r\n"));
-    let outcome = match visit.turn() {
-        Step::Upgrade(adoption) => Ok(adoption),
-        _ => Err(visit.reply()),
-    };
-    (visit, outcome)
-}
-
-fn refused(visit: &Visit) -> Vec<(Refused, u64)> {
-    let entrance = &visit.front.site.metrics().entrance;
-    let counts = Refused::ALL.map(|reason| (reason, entrance.refused(reason).get()));
-    counts.into_iter().filter(|(_, count)| *count > 0).collect()
+/// What a client that wants to connect got.
+fn enter(site: Site, peer: &str, fields: &str) -> (Visit, Result<Box<Adoption>, Reply>) {
+    knock(site, peer, upgrade("?ok=1", fields))
 }
 
 /// The refusal is counted, explained, and says when to come back: never earlier or later, and not always the same.
 fn check_refused(site: impl Fn() -> Site, status: u16, reason: Refused, seconds: std::ops::RangeInclusive<u32>) {
     let mut told = HashSet::new();
     for _ in 0..60 {
-        let (visit, outcome) = knock(site(), LOCAL, "");
+        let (visit, outcome) = enter(site(), LOCAL, "");
         let reply = outcome.err().unwrap_or_else(|| panic!("{} gets in", reason.label()));
         assert_eq!(reply.status, status, "{reply:?}");
         assert!(reply.json()["error"].is_string() && reply.json()["hint"].is_string(), "{reply:?}");
@@ -78,10 +62,10 @@ fn a_shard_that_is_behind_takes_nobody_on_and_says_when_to_come_back() {
         site
     };
     check_refused(|| behind(5_000), 503, Refused::Overloaded, 1..=10);
-    assert!(knock(behind(4_999), LOCAL, "").1.is_ok());
+    assert!(enter(behind(4_999), LOCAL, "").1.is_ok());
     let mut unlimited = behind(60_000);
     unlimited.settings.overload_after = None;
-    assert!(knock(unlimited, LOCAL, "").1.is_ok());
+    assert!(enter(unlimited, LOCAL, "").1.is_ok());
     let mut visit = Visit::to(behind(60_000), LOCAL);
     assert_eq!(visit.ask(get("/health")).status, 200, "pages are served all the same");
 }
@@ -95,7 +79,7 @@ fn a_shard_that_is_behind_is_sent_nobody_and_the_others_are() {
         let mut site = keyed(site(), &topic);
         site.settings.overload_after = Some(Duration::from_secs(5));
         site.registry.shards[0].entrance.behind_us.set(6_000_000);
-        let (visit, outcome) = knock(site, LOCAL, "");
+        let (visit, outcome) = enter(site, LOCAL, "");
         assert_eq!(outcome.is_err(), owner(&topic) == 0, "{name}");
         assert_eq!(refused(&visit).is_empty(), owner(&topic) == 1, "{name}");
     }
@@ -107,11 +91,11 @@ fn who_has_too_many_connections_is_refused_until_one_ends_wherever_it_is() {
     for (per_user, per_address, reason) in [(2, 0, Refused::UserFull), (0, 2, Refused::AddressFull)] {
         let census = census(per_user, per_address);
         let site = || Site { census: census.clone(), ..keyed(site(), &alice) };
-        let [first, second] = [(); 2].map(|()| knock(site(), LOCAL, "").1.expect("there is a place"));
+        let [first, second] = [(); 2].map(|()| enter(site(), LOCAL, "").1.expect("there is a place"));
         check_refused(site, 429, reason, 5..=15);
         // On its way to another shard, or seated there: the place goes with it.
         drop(first);
-        let third = knock(site(), LOCAL, "").1.expect("there is a place again");
+        let third = enter(site(), LOCAL, "").1.expect("there is a place again");
         check_refused(site, 429, reason, 5..=15);
         drop((second, third));
         assert_eq!(census.unwrap().len(), 0);
@@ -123,8 +107,8 @@ fn no_place_is_lost_by_whoever_does_not_get_in() {
     let census = census(1, 1);
     let mut full = Site { census: census.clone(), ..site() };
     full.settings.connections_max = 0;
-    assert_eq!(knock(full, LOCAL, "").1.err().unwrap().status, 503);
-    let (visit, outcome) = knock(Site { census: census.clone(), ..site() }, LOCAL, "Sec-WebSocket-Version: 8\r\n");
+    assert_eq!(enter(full, LOCAL, "").1.err().unwrap().status, 503);
+    let (visit, outcome) = enter(Site { census: census.clone(), ..site() }, LOCAL, "Sec-WebSocket-Version: 8\r\n");
     assert_eq!((outcome.err().unwrap().status, refused(&visit)), (426, vec![(Refused::BadRequest, 1)]));
     let mut visit = Visit::to(Site { census: census.clone(), ..site() }, LOCAL);
     visit.send(UPGRADE);
@@ -140,7 +124,7 @@ fn addresses_behind_a_trusted_proxy_count_apart_and_go_along() {
         site.settings.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
         site
     };
-    let ask = |peer: &str, client: &str| knock(site(), peer, &format!("X-Forwarded-For: {client}\r\n")).1;
+    let ask = |peer: &str, client: &str| enter(site(), peer, &format!("X-Forwarded-For: {client}\r\n")).1;
     let first = ask("10.0.0.1:5", "192.0.2.1").unwrap();
     assert_eq!(first.peer, "192.0.2.1:0".parse().unwrap());
     let second = ask("10.0.0.1:5", "192.0.2.2").unwrap();
@@ -160,11 +144,24 @@ fn the_private_door_counts_whom_it_refuses() {
 }
 
 #[test]
+fn what_is_no_request_is_counted() {
+    for (words, status) in [("?\n".to_owned(), 400), (get(&"a".repeat(20_000)), 431)] {
+        let mut visit = Visit::new();
+        assert_eq!(visit.ask(words).status, status);
+        assert_eq!(refused(&visit), [(Refused::BadHead, 1)]);
+    }
+}
+
+#[test]
 fn while_descriptors_are_short_only_who_is_awaited_for_long_makes_room() {
     let second = Duration::from_secs(1);
     let here = |visit: &mut Visit| {
         visit.front.make_room(visit.now);
         visit.front.len() == 1
+    };
+    let counts = |visit: &Visit| {
+        let metrics = visit.front.site.metrics();
+        (metrics.http_timeouts.get(), metrics.entrance.evicted.get())
     };
     let mut slow = Visit::new();
     slow.send("GET /");
@@ -173,13 +170,14 @@ fn while_descriptors_are_short_only_who_is_awaited_for_long_makes_room() {
     assert!(here(&mut slow), "it has a second");
     slow.wait(second.mul_f64(0.2));
     assert!(!here(&mut slow) && slow.reply().status == 408);
-    assert_eq!(slow.front.site.metrics().http_timeouts.get(), 1);
+    assert_eq!(counts(&slow), (0, 1), "it had not had all of its time");
 
     let mut idle = Visit::new();
     idle.ask(get("/health"));
     assert!(here(&mut idle), "the next request may be on its way");
     idle.wait(2 * second);
     assert!(!here(&mut idle) && idle.has_ended());
+    assert_eq!(counts(&idle), (0, 1));
 
     let mut busy = Visit::new();
     let event = post("/publish/alice", "{}");
@@ -187,4 +185,5 @@ fn while_descriptors_are_short_only_who_is_awaited_for_long_makes_room() {
     busy.turn();
     busy.wait(2 * second);
     assert!(here(&mut busy), "a request that is under way is served");
+    assert_eq!(counts(&busy), (0, 0));
 }

@@ -23,6 +23,10 @@ use std::time::Duration;
 
 const LOCAL: &str = "127.0.0.1:50000";
 
+/// What a request for a connection must have, with the key that is RFC 6455's example (§1.3).
+const UPGRADE: &str = "Host: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
 /// A family that admits who says `ok=1`.
 struct Stub;
 
@@ -160,11 +164,15 @@ impl Visit {
         matches!(self.client.read(&mut [0]), Ok(0))
     }
 
-    fn wait(&mut self, time: Duration) -> Vec<ExchangeKey> {
+    fn wait(&mut self, time: Duration) {
         self.now = self.now.after(time);
-        let mut gone = Vec::new();
-        self.front.tick(self.now, &mut gone);
-        gone
+        self.front.tick(self.now);
+    }
+
+    /// Whether the exchange is there so much later.
+    fn is_there_after(&mut self, time: Duration) -> bool {
+        self.wait(time);
+        !self.front.is_empty()
     }
 }
 
@@ -189,6 +197,29 @@ impl Reply {
     fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).expect("every page but /metrics is JSON")
     }
+}
+
+/// What a client got that asked for a connection: that, or the answer.
+fn knock(site: Site, peer: &str, request: impl AsRef<[u8]>) -> (Visit, Result<Box<Adoption>, Reply>) {
+    let mut visit = Visit::to(site, peer);
+    visit.send(request);
+    let outcome = match visit.turn() {
+        Step::Upgrade(adoption) => Ok(adoption),
+        _ => Err(visit.reply()),
+    };
+    (visit, outcome)
+}
+
+/// Who was turned away: for which reasons, and how often.
+fn refused(visit: &Visit) -> Vec<(Refused, u64)> {
+    let entrance = &visit.front.site.metrics().entrance;
+    let counts = Refused::ALL.map(|reason| (reason, entrance.refused(reason).get()));
+    counts.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
+/// A request for a connection, with these fields beside those that it must have.
+fn upgrade(query: &str, fields: &str) -> String {
+    format!("GET /ws{query} HTTP/1.1\r\n{UPGRADE}{fields}\r\n")
 }
 
 fn get(path: &str) -> String {

@@ -2,9 +2,6 @@
 
 use super::*;
 
-const GOOD: &str = "Host: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-
 fn check_refused(site: Site, line: &str, fields: &str, status: u16, expected: &[(&str, &str)]) {
     let mut visit = Visit::to(site, LOCAL);
     let reply = visit.ask(format!("{line}\r\n{fields}\r\n"));
@@ -16,17 +13,14 @@ fn check_refused(site: Site, line: &str, fields: &str, status: u16, expected: &[
 }
 
 fn adopted(site: Site, request: impl AsRef<[u8]>) -> (Visit, Adoption) {
-    let mut visit = Visit::to(site, LOCAL);
-    visit.send(request);
-    let Step::Upgrade(adoption) = visit.turn() else { panic!("the client is admitted") };
+    let (visit, outcome) = knock(site, LOCAL, request);
     assert!(visit.front.is_empty());
-    (visit, *adoption)
+    (visit, *outcome.expect("the client is admitted"))
 }
 
 #[test]
 fn a_sound_request_becomes_a_connection() {
-    let request = format!("GET /ws?ok=1 HTTP/1.1\r\n{GOOD}\r\n\x01\x02");
-    let (mut visit, adoption) = adopted(site(), request);
+    let (mut visit, adoption) = adopted(site(), upgrade("?ok=1", "") + "\x01\x02");
     let response = String::from_utf8(adoption.response.to_vec()).unwrap();
     assert!(response.starts_with("HTTP/1.1 101 Switching Protocols\r\n") && response.ends_with("\r\n\r\n"));
     assert!(response.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "RFC 6455 §1.3");
@@ -41,7 +35,7 @@ fn a_sound_request_becomes_a_connection() {
 #[test]
 fn what_the_client_offers_beyond_is_not_agreed_to() {
     let offers = "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: permessage-deflate\r\nOrigin: http://x\r\n";
-    let (_, adoption) = adopted(site(), format!("GET /ws?ok=1 HTTP/1.1\r\n{GOOD}{offers}\r\n"));
+    let (_, adoption) = adopted(site(), upgrade("?ok=1", offers));
     let response = String::from_utf8(adoption.response.to_vec()).unwrap();
     assert!(!response.contains("Protocol:") && !response.contains("Extensions:"), "{response}");
 }
@@ -53,23 +47,23 @@ fn every_flaw_has_its_answer() {
     let version = [("sec-websocket-version", "13"), ("upgrade", "websocket"), ("connection", "Upgrade")];
     let upgrade = [("upgrade", "websocket"), ("connection", "Upgrade")];
     for (line, fields, status, expected) in [
-        ("POST /ws?ok=1 HTTP/1.1", GOOD.to_owned(), 405, &[("allow", "GET")][..]),
+        ("POST /ws?ok=1 HTTP/1.1", UPGRADE.to_owned(), 405, &[("allow", "GET")][..]),
         (line, "Host: a\r\n".to_owned(), 426, &upgrade),
-        (line, GOOD.replace("websocket\r\n", "h2c\r\n"), 426, &upgrade),
-        (line, GOOD.replace("Connection: Upgrade", "Connection: keep-alive"), 426, &upgrade),
-        ("GET /ws?ok=1 HTTP/1.0", GOOD.to_owned(), 400, &[]),
-        (line, format!("{GOOD}Content-Length: 1\r\n"), 400, &[]),
-        (line, GOOD.replace("13", "8"), 426, &version),
-        (line, GOOD.replace("Sec-WebSocket-Version: 13\r\n", ""), 426, &version),
-        (line, GOOD.replace(key, ""), 400, &[]),
-        (line, format!("{GOOD}{key}"), 400, &[]),
-        (line, GOOD.replace("dGhl", ""), 400, &[]),
-        (line, GOOD.replace("dGhl", "dGh%"), 400, &[]),
-        (line, GOOD.replace("dGhl", "dGhldGhl"), 400, &[]),
-        (line, GOOD.replace("ZQ==", "ZQA="), 400, &[]),
-        ("GET /ws HTTP/1.1", GOOD.to_owned(), 403, &[]),
-        ("GET /ws?ok=%zz HTTP/1.1", GOOD.to_owned(), 400, &[]),
-        ("GET /wss?ok=1 HTTP/1.1", GOOD.to_owned(), 404, &[]),
+        (line, UPGRADE.replace("websocket\r\n", "h2c\r\n"), 426, &upgrade),
+        (line, UPGRADE.replace("Connection: Upgrade", "Connection: keep-alive"), 426, &upgrade),
+        ("GET /ws?ok=1 HTTP/1.0", UPGRADE.to_owned(), 400, &[]),
+        (line, format!("{UPGRADE}Content-Length: 1\r\n"), 400, &[]),
+        (line, UPGRADE.replace("13", "8"), 426, &version),
+        (line, UPGRADE.replace("Sec-WebSocket-Version: 13\r\n", ""), 426, &version),
+        (line, UPGRADE.replace(key, ""), 400, &[]),
+        (line, format!("{UPGRADE}{key}"), 400, &[]),
+        (line, UPGRADE.replace("dGhl", ""), 400, &[]),
+        (line, UPGRADE.replace("dGhl", "dGh%"), 400, &[]),
+        (line, UPGRADE.replace("dGhl", "dGhldGhl"), 400, &[]),
+        (line, UPGRADE.replace("ZQ==", "ZQA="), 400, &[]),
+        ("GET /ws HTTP/1.1", UPGRADE.to_owned(), 403, &[]),
+        ("GET /ws?ok=%zz HTTP/1.1", UPGRADE.to_owned(), 400, &[]),
+        ("GET /wss?ok=1 HTTP/1.1", UPGRADE.to_owned(), 404, &[]),
     ] {
         check_refused(site(), line, &fields, status, expected);
     }
@@ -87,7 +81,7 @@ fn only_allowed_origins_may_connect() {
     for origin in
         ["", "Origin: https://app.example\r\n", "Origin: HTTPS://App.Example\r\n", "Origin: http://localhost:3000\r\n"]
     {
-        adopted(strict(), format!("{line}\r\n{GOOD}{origin}\r\n"));
+        adopted(strict(), upgrade("?ok=1", origin));
     }
     for origin in [
         "Origin: https://app.example.evil\r\n",
@@ -96,6 +90,6 @@ fn only_allowed_origins_may_connect() {
         "Origin:\r\n",
         "Origin: https://app.example\r\nOrigin: https://app.example\r\n",
     ] {
-        check_refused(strict(), line, &format!("{GOOD}{origin}"), 403, &[]);
+        check_refused(strict(), line, &format!("{UPGRADE}{origin}"), 403, &[]);
     }
 }
