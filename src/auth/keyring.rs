@@ -4,13 +4,17 @@
 //! wants in: nothing is shared, and no signal is needed. A file that has become unusable leaves the keys as they were.
 
 use super::keys::{BadKeys, Keys};
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How often the file is looked at, at most: one call to the kernel.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
+
+/// Longest file, in bytes: 32 keys of RSA with 8192 bits take 50 KB. Shards read it in between two events.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// The keys of one shard.
 #[derive(Clone, Debug)]
@@ -20,6 +24,7 @@ pub struct Keyring {
     file: Option<KeyFile>,
     keys: Keys,
     looks_again: Option<Instant>,
+    failures: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -40,7 +45,7 @@ impl Keyring {
     /// Reads the file for the first time.
     pub fn open(secret: Option<&str>, path: Option<&Path>) -> Result<Self, BadKeys> {
         let fixed = secret.map(Keys::of_secret).unwrap_or_default();
-        let mut keyring = Self { keys: fixed.clone(), fixed, file: None, looks_again: None };
+        let mut keyring = Self { keys: fixed.clone(), fixed, file: None, looks_again: None, failures: 0 };
         if let Some(path) = path {
             let seen = Stamp::of(path);
             keyring.keys = keyring.fixed.and(read(path)?);
@@ -58,6 +63,11 @@ impl Keyring {
         &self.keys
     }
 
+    /// How often the file had changed and could not be used.
+    pub fn failures(&self) -> u64 {
+        self.failures
+    }
+
     /// Reads the file again if it is not what it was.
     fn look(&mut self) {
         let Some(KeyFile { path, seen }) = &mut self.file else { return };
@@ -72,7 +82,10 @@ impl Keyring {
                 self.keys = self.fixed.and(keys);
                 tracing::info!(file = %path.display(), keys = self.keys.len(), "keys of tokens read again");
             }
-            Err(bad) => tracing::error!(file = %path.display(), "keys of tokens stay as they were: {bad}"),
+            Err(bad) => {
+                self.failures += 1;
+                tracing::error!(file = %path.display(), "keys of tokens stay as they were: {bad}");
+            }
         }
     }
 }
@@ -88,7 +101,19 @@ impl Stamp {
     }
 }
 
+/// A pipe would keep the shard waiting for its writer, and a device may have no end: neither is opened.
 fn read(path: &Path) -> Result<Keys, BadKeys> {
-    let text = fs::read_to_string(path).map_err(|error| BadKeys::Unreadable(error.kind()))?;
+    let unreadable = |error: io::Error| BadKeys::Unreadable(error.kind());
+    let file = fs::metadata(path).map_err(unreadable)?;
+    if !file.is_file() {
+        return Err(BadKeys::NoFile);
+    }
+    if file.len() > FILE_BYTES_MAX {
+        return Err(BadKeys::TooLong);
+    }
+    let mut text = String::new();
+    let opened = File::open(path).map_err(unreadable)?;
+    // It may grow meanwhile.
+    opened.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
     Keys::of_jwks(&text)
 }

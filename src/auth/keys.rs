@@ -36,6 +36,10 @@ struct Key {
 pub enum BadKeys {
     /// The file cannot be read.
     Unreadable(io::ErrorKind),
+    /// It is a directory, a pipe, a device or the like.
+    NoFile,
+    /// The file has more than 64 KiB.
+    TooLong,
     /// It is not a JWKS; this line and column are where that shows.
     NotJwks(usize, usize),
     /// The key at this place, counted from 1, is damaged.
@@ -52,6 +56,8 @@ impl fmt::Display for BadKeys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(kind) => write!(formatter, "it cannot be read ({kind})"),
+            Self::NoFile => formatter.write_str("it is no regular file"),
+            Self::TooLong => formatter.write_str("it is longer than 64 KiB"),
             Self::NotJwks(line, column) => {
                 write!(formatter, "it is not a JWKS, {{\"keys\":[…]}}, as line {line}, column {column} shows")
             }

@@ -19,7 +19,9 @@ pub(super) fn identify(site: &Site, request: &Request<'_>) -> Result<Option<Iden
     if carried.by == Carrier::Cookie && site.settings.allowed_origins.is_none() {
         check_page(request)?;
     }
-    let verified = auth::verify(&carried.token, keyring.borrow_mut().keys(Instant::now()), wall_clock());
+    let mut keyring = keyring.borrow_mut();
+    let verified = auth::verify(&carried.token, keyring.keys(Instant::now()), wall_clock());
+    site.metrics().entrance.key_reloads_failed.set(keyring.failures());
     verified.map(Some).map_err(unauthorized)
 }
 

@@ -45,12 +45,28 @@ fn a_file_that_changes_changes_the_keys_and_a_broken_one_does_not() {
     file.write(&second);
     assert!(opens(&mut keyring, &first, start), "it is looked at once a second");
     assert!(opens(&mut keyring, &second, after(2)) && !opens(&mut keyring, &first, after(2)));
+    assert_eq!(keyring.failures(), 0);
     fs::write(&file.0, "{\"keys\":").unwrap();
     assert!(opens(&mut keyring, &second, after(4)));
     fs::remove_file(&file.0).unwrap();
-    assert!(opens(&mut keyring, &second, after(6)));
+    assert!(opens(&mut keyring, &second, after(6)) && opens(&mut keyring, &second, after(8)));
+    assert_eq!(keyring.failures(), 2, "once for each change");
     file.write(&first);
-    assert!(opens(&mut keyring, &first, after(8)) && !opens(&mut keyring, &second, after(8)));
+    assert!(opens(&mut keyring, &first, after(10)) && !opens(&mut keyring, &second, after(10)));
+}
+
+#[test]
+fn what_is_no_file_or_too_long_is_not_read() {
+    let opened = |path: &Path| Keyring::open(None, Some(path)).map(|mut keyring| keyring.keys(Instant::now()).len());
+    for path in ["/dev/null", "/dev/zero", "/"] {
+        assert_eq!(opened(Path::new(path)), Err(BadKeys::NoFile), "{path}");
+    }
+    let file = Scratch::new();
+    let keys = json!({ "keys": [Signer::es256().jwk("k1")] }).to_string();
+    for (length, expected) in [(65_536, Ok(1)), (65_537, Err(BadKeys::TooLong))] {
+        fs::write(&file.0, keys.clone() + &" ".repeat(length - keys.len())).unwrap();
+        assert_eq!(opened(&file.0), expected, "{length}");
+    }
 }
 
 #[test]

@@ -2,15 +2,14 @@
 
 use super::*;
 use crate::auth::{Identity, Keyring, issue};
-use crate::metrics::Refused;
 use crate::wire::username::Username;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use std::cell::RefCell;
+use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const SECRET: &str = "a-secret-of-thirty-two-bytes-or-so";
-
-const UPGRADE: &str = "Host: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// A site whose clients are all alice, and have to show it.
 fn guarded() -> Site {
@@ -32,18 +31,15 @@ fn token(subject: &str, usernames: &[&str], age: Duration) -> String {
 }
 
 /// The response to an upgrade and, where it is 101, how long the connection may live.
-fn knock(site: Site, query: &str, fields: &str) -> (String, Option<Duration>) {
-    let mut visit = Visit::to(site, LOCAL);
-    visit.send(format!("GET /ws{query} HTTP/1.1\r\n{UPGRADE}{fields}\r\n"));
-    if let Step::Upgrade(adoption) = visit.turn() {
-        return (String::from_utf8(adoption.response.to_vec()).unwrap(), adoption.lifetime);
+fn answer_to(site: Site, query: &str, fields: &str) -> (String, Option<Duration>) {
+    match knock(site, LOCAL, upgrade(query, fields)).1 {
+        Ok(adoption) => (String::from_utf8(adoption.response.to_vec()).unwrap(), adoption.lifetime),
+        Err(reply) => (format!("{}{}", reply.head, reply.body), None),
     }
-    let reply = visit.reply();
-    (format!("{}{}", reply.head, reply.body), None)
 }
 
 fn check(query: &str, fields: &str, status: u16) {
-    let (answer, lifetime) = knock(guarded(), query, fields);
+    let (answer, lifetime) = answer_to(guarded(), query, fields);
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{query} {fields:?}: {answer}");
     assert_eq!(answer.contains("WWW-Authenticate: Bearer"), status == 401, "{answer}");
     let is_an_hour = lifetime.is_some_and(|lifetime| (3_500..=3_600).contains(&lifetime.as_secs()));
@@ -85,12 +81,12 @@ fn only_the_marker_is_sent_back_and_only_to_who_offers_it() {
         (format!("fanout.token.{good}, chat, fanout.token"), Some("Sec-WebSocket-Protocol: fanout.token")),
         (format!("fanout.token.{good}"), None),
     ] {
-        let (answer, _) = knock(guarded(), "", &format!("Sec-WebSocket-Protocol: {offers}\r\n"));
+        let (answer, _) = answer_to(guarded(), "", &format!("Sec-WebSocket-Protocol: {offers}\r\n"));
         assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
         assert_eq!(answer.lines().find(|line| line.starts_with("Sec-WebSocket-Protocol")), expected, "{answer}");
         assert!(!answer.contains(&good), "{answer}");
     }
-    let (answer, lifetime) = knock(site(), "?ok=1", "Sec-WebSocket-Protocol: fanout.token, fanout.token.x\r\n");
+    let (answer, lifetime) = answer_to(site(), "?ok=1", "Sec-WebSocket-Protocol: fanout.token, fanout.token.x\r\n");
     assert!(answer.contains("\r\nSec-WebSocket-Protocol: fanout.token\r\n") && lifetime.is_none(), "{answer}");
 }
 
@@ -103,7 +99,7 @@ fn no_answer_repeats_a_token() {
             (String::new(), format!("Cookie: fanout_token={bad}\r\n")),
             (String::new(), format!("Sec-WebSocket-Protocol: fanout.token, fanout.token.{bad}\r\n")),
         ] {
-            let (answer, _) = knock(guarded(), &query, &fields);
+            let (answer, _) = answer_to(guarded(), &query, &fields);
             assert!(answer.starts_with("HTTP/1.1 40") && !answer.contains(&bad), "{answer}");
             assert!(!answer.contains("bob"), "nor whom it is for: {answer}");
         }
@@ -127,7 +123,7 @@ fn a_cookie_speaks_for_pages_of_this_host_or_of_listed_origins() {
         ("Origin: null\r\n", 403, 403),
     ] {
         for (site, status) in [(guarded(), any), (listed(), only_listed)] {
-            let (answer, _) = knock(site, "", &format!("{cookie}{origin}"));
+            let (answer, _) = answer_to(site, "", &format!("{cookie}{origin}"));
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{origin:?}: {answer}");
         }
     }
@@ -146,10 +142,21 @@ fn every_token_that_is_refused_is_counted_by_reason() {
         (bearer(token("bob", &[], Duration::ZERO)), Refused::TokenForeign),
         (format!("Cookie: fanout_token={good}\r\nOrigin: https://evil.example\r\n"), Refused::CookieOrigin),
     ] {
-        let site = guarded();
-        let registry = site.registry.clone();
-        knock(site, "", &fields);
-        let counts = Refused::ALL.map(|reason| registry.shards[1].entrance.refused(reason).get());
-        assert_eq!((counts[reason as usize], counts.iter().sum::<u64>()), (1, 1), "{fields}: {}", reason.label());
+        let (visit, _) = knock(guarded(), LOCAL, upgrade("", &fields));
+        assert_eq!(refused(&visit), [(reason, 1)], "{fields}");
     }
+}
+
+#[test]
+fn a_file_of_keys_that_has_become_unusable_is_counted_and_changes_nothing() {
+    let path = std::env::temp_dir().join(format!("fanout-gate-{}", fastrand::u64(..)));
+    let secret = BASE64.encode(SECRET);
+    fs::write(&path, format!("{{\"keys\":[{{\"kty\":\"oct\",\"k\":\"{secret}\"}}]}}")).unwrap();
+    let site = Site { keyring: Some(RefCell::new(Keyring::open(None, Some(&path)).unwrap())), ..guarded() };
+    fs::write(&path, "{").unwrap();
+    let good = token("alice", &[], Duration::ZERO);
+    let (visit, outcome) = knock(site, LOCAL, upgrade(&format!("?token={good}"), ""));
+    fs::remove_file(&path).unwrap();
+    assert!(outcome.is_ok(), "the key is what it was");
+    assert_eq!(visit.front.site.metrics().entrance.key_reloads_failed.get(), 1);
 }
