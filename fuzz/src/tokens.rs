@@ -1,7 +1,7 @@
 //! Tokens and sets of keys, as `auth` reads them. Input is taken for each: for a token, for a set, and, cut at its first
 //! line's end, for a header and claims that somebody has signed.
 //!
-//! - A token opens only if a key has signed it, which another reader of signatures says; asked twice it does the same.
+//! - A token opens only if a key has signed it, which another reader of signatures says.
 //! - Who gets in is whom the claims name, for as long as they say, which another reader of JSON says; a token that says
 //!   it again opens to the same. With one letter changed it opens nothing.
 //! - A set opens to what each of its secrets has signed, and not to what a stranger has.
@@ -73,11 +73,10 @@ impl Deployment {
     }
 
     fn check_token(&self, token: &str) {
-        let answer = verify(token, &self.keys, NOW);
-        assert!(answer.is_err() || self.has_signed(token), "it opens, and nobody has signed it");
-        if token.contains('.') {
-            assert_eq!(verify(token, &self.keys, NOW), answer, "asked again");
-        }
+        assert!(
+            verify(token, &self.keys, NOW).is_err() || self.has_signed(token),
+            "it opens, and nobody has signed it"
+        );
     }
 
     fn has_signed(&self, token: &str) -> bool {
@@ -126,15 +125,10 @@ impl Deployment {
     }
 
     fn check_set(&self, text: &str) {
-        match (Keys::of_jwks(text), Keys::of_jwks(text)) {
-            (Ok(keys), Ok(again)) => {
-                assert!((1..=KEYS_MAX).contains(&keys.len()) && keys.len() == again.len());
-                assert!(verify(&self.strangers_token, &keys, NOW).is_err(), "it opens to a stranger");
-                check_secrets(text);
-            }
-            (Err(bad), Err(again)) => assert_eq!(bad, again, "asked again"),
-            (first, again) => panic!("asked twice: {first:?}, {again:?}"),
-        }
+        let Ok(keys) = Keys::of_jwks(text) else { return };
+        assert!((1..=KEYS_MAX).contains(&keys.len()));
+        assert!(verify(&self.strangers_token, &keys, NOW).is_err(), "it opens to a stranger");
+        check_secrets(text);
     }
 }
 
