@@ -1,15 +1,16 @@
 //! The effective configuration, as `--print-config` shows it.
 
+use super::Config;
 use super::args::{Arguments, Source};
 use super::bytes::ByteSize;
 use super::cores::Ranges;
 use super::kind::Kind;
 use super::log::LogFormat;
 use super::meaning::asks_for_redis;
+use super::redis::RedisAddress;
 use super::secret::{HIDDEN, Secret};
 use super::span::Span;
 use super::table::{Group, Key, Preset, SETTINGS, Setting};
-use super::{Config, Limits};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -75,12 +76,7 @@ fn value(key: Key, arguments: &Arguments, config: &Config) -> String {
         Key::RedisUrl => "none".to_owned(),
         Key::RedisHost => redis.host.clone(),
         Key::RedisPort => redis.port.to_string(),
-        Key::RedisUser => match (&redis.username, &redis.password) {
-            (None, _) => "none".to_owned(),
-            // Some write the password where a URL has the user.
-            (Some(_), None) if arguments.is_set(Key::RedisUrl) => HIDDEN.to_owned(),
-            (Some(username), _) => username.clone(),
-        },
+        Key::RedisUser => redis_user(arguments, redis),
         Key::RedisPassword => hidden(&redis.password),
         Key::RedisSubscribe => config.redis_subscribe.word().to_owned(),
         Key::RedisLinger => span(config.redis_linger),
@@ -91,12 +87,7 @@ fn value(key: Key, arguments: &Arguments, config: &Config) -> String {
         Key::FluxBroadcast => if config.flux.broadcast_is_open { "allow" } else { "deny" }.to_owned(),
         Key::FluxChannels => config.flux.channels.join(","),
         Key::Shards => config.cores.len().to_string(),
-        Key::Cores => {
-            let mut cores: Vec<usize> = config.cores.iter().copied().chain(config.broker_core).collect();
-            cores.sort_unstable();
-            cores.dedup();
-            Ranges(&cores).to_string()
-        }
+        Key::Cores => cores(config),
         Key::BrokerCore => config.broker_core.map_or("none".to_owned(), |core| core.to_string()),
         Key::SpreadAbove => config.spread_above.to_string(),
         Key::SpinBeforePark => span(config.spin_before_park),
@@ -114,20 +105,6 @@ fn value(key: Key, arguments: &Arguments, config: &Config) -> String {
         Key::LogFormat => if log.format == LogFormat::Json { "json" } else { "text" }.to_owned(),
         Key::EchoPath => config.echo_path.clone().unwrap_or_else(|| "off".to_owned()),
         Key::PrintConfig => String::new(),
-        _ => limit(key, limits),
-    }
-}
-
-fn bytes(size: usize) -> String {
-    ByteSize(size as u64).to_string()
-}
-
-fn span(duration: Duration) -> String {
-    Span(duration).to_string()
-}
-
-fn limit(key: Key, limits: &Limits) -> String {
-    match key {
         Key::ClientMessagesPerSecond => limits.client_messages_per_second.to_string(),
         Key::MaxClientFrame => bytes(limits.client_message_bytes_max),
         Key::OutboundMax => bytes(limits.outbound_bytes_max),
@@ -140,6 +117,30 @@ fn limit(key: Key, limits: &Limits) -> String {
         Key::MaxChannels => limits.topics_per_connection_max.to_string(),
         Key::WriteTimeout => span(limits.write_timeout),
         Key::EventTtl => span(limits.event_lifetime.unwrap_or(Duration::ZERO)),
-        _ => unreachable!("only limits are asked for"),
     }
+}
+
+fn redis_user(arguments: &Arguments, redis: &RedisAddress) -> String {
+    match (&redis.username, &redis.password) {
+        (None, _) => "none".to_owned(),
+        // Some write the password where a URL has the user.
+        (Some(_), None) if arguments.is_set(Key::RedisUrl) => HIDDEN.to_owned(),
+        (Some(username), _) => username.clone(),
+    }
+}
+
+/// The shards' and the broker's.
+fn cores(config: &Config) -> String {
+    let mut cores: Vec<usize> = config.cores.iter().copied().chain(config.broker_core).collect();
+    cores.sort_unstable();
+    cores.dedup();
+    Ranges(&cores).to_string()
+}
+
+fn bytes(size: usize) -> String {
+    ByteSize(size as u64).to_string()
+}
+
+fn span(duration: Duration) -> String {
+    Span(duration).to_string()
 }
