@@ -35,7 +35,7 @@ pub struct TokenOrder {
     pub secret: Secret,
     /// Whom it is for; not empty.
     pub subject: String,
-    /// Further usernames.
+    /// Further usernames; none is empty.
     pub usernames: Vec<String>,
     /// How long it is good: more than nothing.
     pub lifetime: Duration,
@@ -70,7 +70,7 @@ impl Auth {
                 refuse("fanout token signs with JWT_HS256_SECRET, which is not set; give the server's, of 32 bytes or more")
             })?,
             subject: subject.ok_or_else(|| refuse("--sub is missing; name whom the token is for, as in --sub alice"))?,
-            usernames: words.usernames.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect(),
+            usernames: words.usernames.as_deref().map(usernames).unwrap_or_default(),
             lifetime: lifetime.filter(|life| !life.is_zero() && *life <= TOKEN_LIFE_MAX).ok_or_else(|| {
                 Refusal(format!(
                     "--expires is `{}`; allowed: a duration of ten years at most, such as 90s or 1h",
@@ -79,6 +79,11 @@ impl Auth {
             })?,
         })
     }
+}
+
+/// The names of a comma list; nobody is called nothing.
+fn usernames(list: &str) -> Vec<String> {
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 fn secret(text: &str) -> Result<Secret, Unfit> {
