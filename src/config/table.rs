@@ -461,7 +461,7 @@ pub static SETTINGS: &[Setting] = &[
         flag: Some("event-ttl"),
         environment: Some("EVENT_TTL"),
         group: Group::Time,
-        kind: Kind::Span { min_micros: SECOND / 10, max_micros: 86_400 * SECOND, zero: Some("for ever") },
+        kind: Kind::Span { min_micros: SECOND / 10, max_micros: 86_400 * SECOND, zero: Some("ever") },
         preset: Preset::Value("0s"),
         description: "How long an event may wait for a slow client; what is older when the client reads again is skipped and counted",
     },

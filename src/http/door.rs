@@ -31,17 +31,13 @@ pub(super) fn check(request: &Request<'_>, token: Option<&str>) -> Result<(), Re
 
 fn check_token(request: &Request<'_>, token: &str) -> Result<(), Response> {
     let carried = request.header("authorization").ok().flatten().and_then(auth::bearer);
-    if carried.is_some_and(|carried| is_equal(carried.as_bytes(), token.as_bytes())) {
+    // In a time that tells the length at most, not how far the bytes agree.
+    if carried.is_some_and(|carried| carried.as_bytes().ct_eq(token.as_bytes()).into()) {
         return Ok(());
     }
     let error = if carried.is_some() { "wrong token" } else { "a token is required" };
     let refusal = Refusal::new(401, error, "send Authorization: Bearer and the server's ADMIN_TOKEN");
     Err(Response::from(refusal).with("WWW-Authenticate", "Bearer realm=\"fanout\""))
-}
-
-/// Compares in a time that tells the length at most, not how far the bytes agree.
-fn is_equal(carried: &[u8], expected: &[u8]) -> bool {
-    carried.ct_eq(expected).into()
 }
 
 fn check_direct_local(request: &Request<'_>) -> Result<(), &'static str> {
@@ -107,19 +103,6 @@ mod tests {
             ("localhost:80:80", false),
         ] {
             assert_eq!(is_loopback_host(authority), expected, "{authority:?}");
-        }
-    }
-
-    #[test]
-    fn tokens_are_equal_only_byte_by_byte() {
-        for (carried, expected, equal) in [
-            ("abc", "abc", true),
-            ("abd", "abc", false),
-            ("ab", "abc", false),
-            ("abcd", "abc", false),
-            ("", "abc", false),
-        ] {
-            assert_eq!(is_equal(carried.as_bytes(), expected.as_bytes()), equal, "{carried} and {expected}");
         }
     }
 }
