@@ -80,16 +80,15 @@ impl Duplex {
     pub async fn receive(&mut self) -> Event {
         poll_fn(|context| {
             self.outbox.register(context);
-            let mut end = self.write_waiting(context);
-            if let Some(Event::Cut) = end {
+            let end = self.write_waiting(context);
+            if matches!(end, Some(Event::Cut)) {
                 return Poll::Ready(Event::Cut);
             }
             if end.is_none() && !self.outbox.is_calm() {
                 return Poll::Pending;
             }
             match self.stream.poll_read(context, self.buffer.room()) {
-                Poll::Pending if end.is_some() => Poll::Ready(end.take().expect("just seen")),
-                Poll::Pending => self.poll_silence(context),
+                Poll::Pending => end.map_or_else(|| self.poll_silence(context), Poll::Ready),
                 Poll::Ready(Ok(0)) => Poll::Ready(Event::Closed),
                 Poll::Ready(Ok(bytes)) => {
                     self.buffer.note_received(bytes);
