@@ -290,8 +290,6 @@ pub struct BrokerStatus {
     pub kind: &'static str,
     /// Whether the subscription is confirmed and alive.
     connected: AtomicBool,
-    /// Connections that were lost and established again.
-    pub reconnects: Counter,
     /// How often everything was subscribed to. Between two of these lies a gap: an unknown number of events was missed.
     pub epoch: Counter,
     /// The proof that events arrive.
@@ -301,8 +299,8 @@ pub struct BrokerStatus {
 impl BrokerStatus {
     /// A broker that has not been reached yet.
     pub fn new(kind: &'static str) -> Self {
-        let (reconnects, epoch) = (Counter::default(), Counter::default());
-        Self { kind, connected: AtomicBool::new(false), reconnects, epoch, canary: CanaryStatus::new() }
+        let (connected, epoch) = (AtomicBool::new(false), Counter::default());
+        Self { kind, connected, epoch, canary: CanaryStatus::new() }
     }
 
     /// Whether events published now arrive here: the subscription is confirmed, and the canary, where there is one,
@@ -314,6 +312,11 @@ impl BrokerStatus {
     /// Whether the subscription is confirmed, proven or not.
     pub fn is_subscribed(&self) -> bool {
         self.connected.load(Ordering::Acquire)
+    }
+
+    /// How often the subscription was lost and confirmed again: each time but the first lies behind a gap.
+    pub fn reconnects(&self) -> u64 {
+        self.epoch.get().saturating_sub(1)
     }
 
     /// Whether the subscription is confirmed. Only the broker's node may call this.

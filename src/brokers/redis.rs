@@ -59,9 +59,7 @@ impl Redis {
         assert!(!is_empty, "without a pattern nothing would ever be confirmed");
         Self { address, subscribing, event_bytes_max, status }
     }
-}
 
-impl Redis {
     /// The two connections' sides; the one that subscribes may watch the router from here on.
     pub(crate) fn split(self, router: &Rc<Router>) -> (Publisher, Subscriber) {
         let canary = Canary::new(Arc::clone(&self.status));

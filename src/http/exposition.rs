@@ -134,7 +134,7 @@ impl Scrape {
             .encode_gauge(&u64::from(broker.is_connected()))?;
         let help = "Connections to the broker lost and established again";
         let reconnects = encoder.encode_descriptor("fanout_broker_reconnects", help, None, MetricType::Counter)?;
-        encode_count(reconnects, broker.reconnects.get())?;
+        encode_count(reconnects, broker.reconnects())?;
         let help = "Events read from the broker";
         let messages = encoder.encode_descriptor("fanout_broker_messages", help, None, MetricType::Counter)?;
         encode_count(messages, node.messages_in.get())?;

@@ -42,7 +42,7 @@ pub(super) fn stats(site: &Site) -> Response {
             "broker": {
                 "kind": registry.broker.kind,
                 "connected": registry.broker.is_connected(),
-                "reconnects": registry.broker.reconnects.get(),
+                "reconnects": registry.broker.reconnects(),
                 "epoch": registry.broker.epoch.get(),
                 "canary": canary(&registry.broker),
             },

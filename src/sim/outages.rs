@@ -321,7 +321,7 @@ fn however_redis_dies_nothing_is_doubled_every_gap_is_told_once_and_ready_means_
         service.settle();
         service.check(seed);
         let arrived: usize = service.arrived.iter().map(Vec::len).sum();
-        outages += service.status.reconnects.get();
+        outages += service.status.reconnects();
         events += arrived;
         lost += service.counts.iter().sum::<usize>() - arrived;
     });

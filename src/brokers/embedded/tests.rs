@@ -340,5 +340,5 @@ fn check_second_instance(subscribing: Subscribing) {
     // Longer than three quiet periods: pings to a subscriber must be answered.
     std::thread::sleep(Duration::from_millis(3_500));
     assert!(second.status.is_connected());
-    assert_eq!(second.status.reconnects.get(), 0);
+    assert_eq!(second.status.reconnects(), 0);
 }

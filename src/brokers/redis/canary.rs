@@ -152,8 +152,9 @@ impl Canary {
         Some(stamp)
     }
 
-    /// Redis has taken a stamp.
+    /// Redis has taken a stamp: it is not forbidden to publish it, or not any more.
     pub(super) fn note_answered(&self, stamp: Stamp, now: Instant) {
+        self.tell();
         let is_unheard = self.in_flight.borrow().contains(&stamp);
         if is_unheard && self.unheard_since.get().is_none() {
             self.unheard_since.set(Some(now));
@@ -166,19 +167,19 @@ impl Canary {
         self.note_denied(words, now);
     }
 
-    /// A new publishing connection is there: what was forbidden may be allowed by now.
+    /// A new publishing connection is there: what was forbidden may be allowed by now. Until its first answer says so
+    /// nothing else is expected than before, or readiness would be gone for a moment wherever it is still forbidden.
     pub(super) fn note_publisher(&self) {
         self.may_publish.set(true);
-        self.tell();
     }
 
     /// Whether Redis takes the stamps and they do not come back: the subscription is lost, or is at another server.
-    pub(super) fn is_missed(&self) -> bool {
+    pub(super) fn is_missed(&self, now: Instant) -> bool {
         let (Some(unheard_since), Subscription::InPlace(heard)) = (self.unheard_since.get(), self.subscription.get())
         else {
             return false;
         };
-        unheard_since.elapsed() >= UNHEARD_MAX && heard.elapsed() >= CANARY_AGE_MAX
+        now.duration_since(unheard_since) >= UNHEARD_MAX && now.duration_since(heard) >= CANARY_AGE_MAX
     }
 
     /// Gives up what has been under way for too long, and says once when nothing is heard any more. Gives how long it
@@ -187,7 +188,8 @@ impl Canary {
         let oldest = self.stamp(now).saturating_sub(microseconds(CANARY_AGE_MAX));
         self.give_up(|stamp| stamp < oldest);
         let Subscription::InPlace(heard) = self.subscription.get() else { return PERIOD };
-        if !self.may_publish.get() || self.missing_since.get().is_some() {
+        let is_expected = self.status.canary.expectation() == Expectation::Expected;
+        if !is_expected || self.missing_since.get().is_some() {
             return PERIOD;
         }
         let rest = (heard + CANARY_AGE_MAX).saturating_duration_since(now);
@@ -245,5 +247,78 @@ impl Canary {
 
     fn stamp(&self, now: Instant) -> Stamp {
         microseconds(now.duration_since(self.start))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Step::{Answered, Closes, Confirmed, Heard, Opens, PublishDenied, Published, PublisherIsBack, SubscribeDenied};
+
+    /// What may happen to a canary; what Redis says is about the stamp that was published last.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Opens,
+        Closes,
+        Confirmed,
+        SubscribeDenied,
+        PublisherIsBack,
+        Published,
+        PublishDenied,
+        Answered,
+        Heard,
+    }
+
+    /// A canary to which this happened, a millisecond between two steps, and when the last one was.
+    fn after(steps: &[Step]) -> (Canary, Instant) {
+        let canary = Canary::new(Arc::new(BrokerStatus::new("test")));
+        let outbox = Outbox::new(64 * 1024);
+        let (mut now, mut stamp) = (canary.start, None);
+        let words = b"-NOPERM";
+        for step in steps {
+            now += Duration::from_millis(1);
+            let published = || stamp.expect("a stamp was published");
+            match step {
+                Opens => canary.open(&outbox),
+                Closes => canary.close(),
+                Confirmed => canary.take(News::Confirmed, &[], now),
+                SubscribeDenied => canary.take(News::Denied(0..words.len()), words, now),
+                PublisherIsBack => canary.note_publisher(),
+                Published => stamp = canary.publish(&outbox, now),
+                PublishDenied => canary.note_unpublishable(words, now),
+                Answered => canary.note_answered(published(), now),
+                Heard => {
+                    let text = published().to_string();
+                    canary.take(News::Heard(0..text.len()), text.as_bytes(), now);
+                }
+            }
+        }
+        (canary, now)
+    }
+
+    #[test]
+    fn what_is_expected_and_missed_follows_from_what_redis_has_said() {
+        use Expectation::{Denied, Expected};
+        for (steps, expectation, is_missed) in [
+            (&[][..], Expected, false),
+            (&[Opens, Confirmed, Published], Expected, false),
+            (&[Opens, Confirmed, Published, Answered], Expected, true),
+            (&[Opens, Confirmed, Published, Answered, Heard], Expected, false),
+            (&[Opens, Confirmed, Published, Heard, Answered], Expected, false),
+            (&[Opens, Confirmed, Published, Heard, Published, Answered], Expected, true),
+            (&[Opens, Confirmed, Published, Answered, Closes], Expected, false),
+            (&[Opens, Confirmed, Published, PublishDenied], Denied, false),
+            (&[Opens, Confirmed, Published, PublishDenied, PublisherIsBack], Denied, false),
+            (&[Opens, Confirmed, Published, PublishDenied, PublisherIsBack, Published, PublishDenied], Denied, false),
+            (&[Opens, Confirmed, Published, PublishDenied, PublisherIsBack, Published, Answered], Expected, true),
+            (&[Opens, SubscribeDenied], Denied, false),
+            (&[Opens, SubscribeDenied, PublisherIsBack], Denied, false),
+            (&[Opens, SubscribeDenied, Closes, Opens], Expected, false),
+        ] {
+            let (canary, now) = after(steps);
+            assert_eq!(canary.status.canary.expectation(), expectation, "{steps:?}");
+            assert_eq!(canary.is_missed(now + CANARY_AGE_MAX), is_missed, "{steps:?}");
+            assert!(!canary.is_missed(now + UNHEARD_MAX), "{steps:?}: it may be on its way");
+        }
     }
 }

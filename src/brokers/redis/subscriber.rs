@@ -40,8 +40,6 @@ pub(crate) struct Subscriber {
     /// Where the canary comes from.
     pipeline: Rc<Pipeline>,
     losses: Losses,
-    /// Whether everything has ever been in place: from then on, every reconnect is a gap.
-    has_subscribed: bool,
     /// Events of one batch, sealed in the buffer and not cut out yet.
     sealed: Vec<(Range<usize>, SealedRange)>,
 }
@@ -68,7 +66,6 @@ impl Subscriber {
             losses: Losses::new(Rc::clone(&router)),
             router,
             pipeline,
-            has_subscribed: false,
             sealed: Vec::new(),
         }
     }
@@ -123,7 +120,7 @@ impl Subscriber {
                 Event::Received => quiet_periods = 0,
                 Event::Quiet if quiet_periods + 1 < QUIET_PERIODS_MAX => {
                     quiet_periods += 1;
-                    if self.pipeline.canary.is_missed() {
+                    if self.pipeline.canary.is_missed(Instant::now()) {
                         return self.give_up();
                     }
                     if !self.subscriptions.is_opening() {
@@ -145,7 +142,7 @@ impl Subscriber {
             }
             self.router.settle().await;
             // What has been sent here and not been read yet may hold it.
-            if duplex.is_drained() && self.pipeline.canary.is_missed() {
+            if duplex.is_drained() && self.pipeline.canary.is_missed(Instant::now()) {
                 return self.give_up();
             }
             duplex.pause_if_due().await;
@@ -251,10 +248,6 @@ impl Subscriber {
         self.link.note_established("subscribed");
         self.status.set_connected(true);
         self.status.epoch.add(1);
-        if self.has_subscribed {
-            self.status.reconnects.add(1);
-        }
-        self.has_subscribed = true;
         // Also to those who came before the first time: whoever follows something then has missed what was published.
         self.router.notify(Notice::SourceReconnected);
     }

@@ -137,13 +137,13 @@ fn a_lost_connection_comes_back_and_the_gap_is_told() {
     let mut stage = redis.stage(None);
     let connections = redis.welcome();
     stage.await_connected(true);
-    assert_eq!(stage.status.reconnects.get(), 0);
+    assert_eq!(stage.status.reconnects(), 0);
     drop(connections);
     stage.await_connected(false);
     let mut connections = redis.welcome();
     stage.await_connected(true);
     assert_eq!(stage.notice(), Notice::SourceReconnected);
-    assert_eq!(stage.status.reconnects.get(), 1);
+    assert_eq!(stage.status.reconnects(), 1);
     stage.follow("a:1", 1);
     write(&mut connections.subscriber, &pmessage("a:1", b"again"));
     assert_eq!(stage.event(), ("a:1".to_owned(), "again".to_owned()));
@@ -213,7 +213,7 @@ fn refusals_and_nonsense_are_tried_again_until_they_end() {
         }
     }
     stage.await_connected(true);
-    assert_eq!(stage.status.reconnects.get(), 0, "what was never there cannot come again");
+    assert_eq!(stage.status.reconnects(), 0, "what was never there cannot come again");
 }
 
 #[test]

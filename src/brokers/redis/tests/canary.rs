@@ -1,10 +1,10 @@
 //! The canary: what a Redis that confirms everything and delivers nothing cannot hide.
 
-use super::channels::{command, message, push};
+use super::channels::{command, message, push, take_both};
 use super::{Connections, FakeRedis, Stage, Subscribing, pmessage, write};
 use crate::engine::protocol::Notice;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::thread;
 
 const PATTERN: &[u8] = b"*3\r\n$10\r\npsubscribe\r\n$2\r\na*\r\n:2\r\n";
@@ -109,7 +109,7 @@ fn where_stamps_are_taken_and_do_not_come_back_both_connections_are_made_again()
     sing(&mut connections, &channel);
     stage.await_connected(true);
     assert_eq!(stage.notice(), Notice::SourceReconnected);
-    assert_eq!((stage.notices(), stage.status.epoch.get(), stage.status.reconnects.get()), (0, 2, 1));
+    assert_eq!((stage.notices(), stage.status.epoch.get(), stage.status.reconnects()), (0, 2, 1));
 }
 
 #[test]
@@ -121,6 +121,24 @@ fn a_user_who_may_not_publish_the_canary_is_as_ready_as_one_without() {
     write(&mut connections.publisher, b"-NOPERM this user has no permissions to access one of the channels\r\n");
     stage.await_connected(true);
     assert_eq!(stage.status.canary.age(), None);
+}
+
+#[test]
+fn where_the_canary_may_not_be_published_a_new_connection_to_publish_on_costs_no_readiness() {
+    let redis = FakeRedis::open();
+    let mut stage = redis.stage(None);
+    let (mut connections, channel) = confirmed(&redis);
+    stamp(&mut connections.publisher, &channel);
+    write(&mut connections.publisher, b"-NOPERM this user has no permissions to access one of the channels\r\n");
+    stage.await_connected(true);
+    connections.publisher.shutdown(Shutdown::Both).expect("it is open");
+    let (mut publisher, _) = redis.listener.accept().expect("another one");
+    assert_eq!(command(&mut publisher), "PING");
+    write(&mut publisher, b"+PONG\r\n");
+    stamp(&mut publisher, &channel);
+    assert!(stage.status.is_connected(), "nothing new is known");
+    write(&mut publisher, b":1\r\n");
+    stage.await_connected(false);
 }
 
 #[test]
@@ -162,24 +180,11 @@ fn no_canary_is_an_event_whatever_pattern_brings_it() {
 fn channel_by_channel_the_canary_is_heard_as_well() {
     let redis = FakeRedis::open();
     let mut stage: Stage = redis.stage_of(Subscribing::Channels { linger: std::time::Duration::from_secs(600) }, None);
-    let (mut subscriber, mut publisher) = (None, None);
-    while subscriber.is_none() || publisher.is_none() {
-        let (mut stream, _) = redis.listener.accept().expect("a connection");
-        let mut words = command(&mut stream);
-        let channel = words.strip_prefix("SUBSCRIBE ").map(str::to_owned);
-        if let Some(channel) = &channel {
-            write(&mut stream, push("subscribe", channel).as_bytes());
-            words = command(&mut stream);
-        }
-        assert_eq!(words, "PING");
-        write(&mut stream, b"+PONG\r\n");
-        match channel {
-            Some(channel) => subscriber = Some((stream, channel)),
-            None => publisher = Some(stream),
-        }
-    }
-    let (subscriber, channel) = subscriber.expect("just seen");
-    let mut connections = Connections { subscriber, publisher: publisher.expect("just seen") };
+    let mut channel = String::new();
+    let mut connections = take_both(&redis, |stream, words| {
+        channel = words.strip_prefix("SUBSCRIBE ").expect("the canary comes first").to_owned();
+        write(stream, push("subscribe", &channel).as_bytes());
+    });
     sing(&mut connections, &channel);
     stage.await_connected(true);
 }

@@ -16,21 +16,27 @@ const LONG: Duration = Duration::from_secs(600);
 /// A stage that is connected and follows nothing, and the connections of it.
 fn connected(redis: &FakeRedis, linger: Duration) -> (Stage, Connections) {
     let mut stage = redis.stage_of(Subscribing::Channels { linger }, None);
+    let connections = take_both(redis, deny_canary);
+    stage.await_connected(true);
+    (stage, connections)
+}
+
+/// Takes both connections of an instance that follows nothing; `answer` is to answer the subscriber's first words.
+pub(super) fn take_both(redis: &FakeRedis, mut answer: impl FnMut(&mut TcpStream, &str)) -> Connections {
     let (mut subscriber, mut publisher) = (None, None);
     while subscriber.is_none() || publisher.is_none() {
         let (mut stream, _) = redis.listener.accept().expect("a connection");
         let mut words = command(&mut stream);
         let place = if words == "PING" { &mut publisher } else { &mut subscriber };
         if words != "PING" {
-            deny_canary(&mut stream, &words);
+            answer(&mut stream, &words);
             words = command(&mut stream);
         }
         assert_eq!(words, "PING");
         write(&mut stream, b"+PONG\r\n");
         *place = Some(stream);
     }
-    stage.await_connected(true);
-    (stage, Connections { subscriber: subscriber.unwrap(), publisher: publisher.unwrap() })
+    Connections { subscriber: subscriber.unwrap(), publisher: publisher.unwrap() }
 }
 
 /// Answers a subscriber's first words so that readiness hangs on its channels alone.
@@ -224,7 +230,7 @@ fn a_new_connection_asks_for_everything_that_is_followed_and_is_ready_behind_the
     write(&mut subscriber, b"*2\r\n$4\r\npong\r\n$0\r\n\r\n");
     stage.await_connected(true);
     assert_eq!(stage.notice(), Notice::SourceReconnected);
-    assert_eq!(stage.status.reconnects.get(), 1);
+    assert_eq!(stage.status.reconnects(), 1);
     asked.sort();
     assert_eq!(asked, names);
     assert!(commands < 20, "in pieces, not one by one: {commands}");
