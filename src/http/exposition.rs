@@ -1,10 +1,8 @@
 //! `/metrics`: the counters as `OpenMetrics` text, which Prometheus reads.
 
-mod entrance;
-
 use super::response::Response;
 use super::site::Site;
-use crate::metrics::{Drop, Expectation, NodeMetrics, Registry, Slowness};
+use crate::metrics::{Drop, Expectation, NodeMetrics, Refused, Registry, Slowness};
 use crate::wire::close::CloseCode;
 use hdrhistogram::Histogram;
 use prometheus_client::collector::Collector;
@@ -25,20 +23,36 @@ struct Series {
     name: &'static str,
     help: &'static str,
     unit: Option<Unit>,
-    kind: MetricType,
-    value: fn(&NodeMetrics) -> u64,
+    value: Value,
+}
+
+/// What kind of number it is, and where it comes from.
+#[derive(Clone, Copy)]
+enum Value {
+    Count(fn(&NodeMetrics) -> u64),
+    Level(fn(&NodeMetrics) -> u64),
+    Signed(fn(&NodeMetrics) -> i64),
+    Seconds(fn(&NodeMetrics) -> f64),
+}
+
+/// One count that nodes split by what this label says.
+struct Breakdown {
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+    counts: fn(&NodeMetrics) -> Vec<(String, u64)>,
 }
 
 const fn counter(name: &'static str, help: &'static str, value: fn(&NodeMetrics) -> u64) -> Series {
-    Series { name, help, unit: None, kind: MetricType::Counter, value }
+    Series { name, help, unit: None, value: Value::Count(value) }
 }
 
 const fn gauge(name: &'static str, help: &'static str, value: fn(&NodeMetrics) -> u64) -> Series {
-    Series { name, help, unit: None, kind: MetricType::Gauge, value }
+    Series { name, help, unit: None, value: Value::Level(value) }
 }
 
 /// A counter's name gets `_total` behind it in the text, a unit in front of that.
-static PER_SHARD: [Series; 14] = [
+static PER_SHARD: [Series; 20] = [
     gauge("fanout_connections", "WebSocket connections open now", |node| node.connections.get()),
     gauge("fanout_topics", "Topics followed now", |node| node.topics.get()),
     gauge("fanout_late_connections", "Connections whose socket refuses bytes now", |node| node.late.get()),
@@ -49,8 +63,7 @@ static PER_SHARD: [Series; 14] = [
         name: "fanout_queued",
         help: "Bytes that wait for late clients and could still be dropped; what they share is counted for each",
         unit: Some(Unit::Bytes),
-        kind: MetricType::Gauge,
-        value: |node| node.bytes_queued.get(),
+        value: Value::Level(|node| node.bytes_queued.get()),
     },
     counter("fanout_messages", "Messages taken from the mesh", |node| node.messages_in.get()),
     counter("fanout_frames_offered", "Frames that were for a client: sent, queued or dropped", |node| {
@@ -61,8 +74,7 @@ static PER_SHARD: [Series; 14] = [
         name: "fanout_sent",
         help: "Bytes handed to the kernel",
         unit: Some(Unit::Bytes),
-        kind: MetricType::Counter,
-        value: |node| node.bytes_out.get(),
+        value: Value::Count(|node| node.bytes_out.get()),
     },
     counter("fanout_kernel_sends", "Calls to the kernel that sent or tried to", |node| node.kernel_sends.get()),
     counter("fanout_client_messages", "Messages from clients that were taken", |node| node.client_messages.get()),
@@ -73,7 +85,70 @@ static PER_SHARD: [Series; 14] = [
     counter("fanout_http_timeouts", "HTTP connections closed for want of a whole request in time", |node| {
         node.http_timeouts.get()
     }),
+    Series {
+        name: "fanout_ledger_difference",
+        help: "Frames offered less those sent, queued and dropped, counted once a second: 0, or something is wrong",
+        unit: None,
+        value: Value::Signed(|node| node.ledger_difference.get().cast_signed()),
+    },
+    Series {
+        name: "fanout_behind",
+        help: "How long the shard has not been without work: whatever waits has waited for no longer",
+        unit: Some(Unit::Seconds),
+        value: Value::Seconds(|node| node.entrance.behind().as_secs_f64()),
+    },
+    counter("fanout_accept_pauses", "Times that accepting paused for want of descriptors or memory", |node| {
+        node.entrance.pauses.get()
+    }),
+    counter("fanout_accepts_broken", "Connections that broke before they were accepted", |node| {
+        node.entrance.broken.get()
+    }),
+    counter("fanout_http_evicted", "HTTP connections that said nothing, closed for want of descriptors", |node| {
+        node.entrance.evicted.get()
+    }),
+    counter(
+        "fanout_key_reloads_failed",
+        "Times that the file of --jwt-keys had changed and could not be used",
+        |node| node.entrance.key_reloads_failed.get(),
+    ),
 ];
+
+static PER_SHARD_AND_LABEL: [Breakdown; 4] = [
+    Breakdown {
+        name: "fanout_encodes",
+        help: "Frames made from messages: one per message, encoding and shard",
+        label: "encoding",
+        counts: |node| node.encodings().map(|(name, count)| (name.to_owned(), count)).collect(),
+    },
+    Breakdown {
+        name: "fanout_slow_consumers",
+        help: "Connections that were ended because their clients read too slowly, by cause",
+        label: "cause",
+        counts: |node| Slowness::ALL.map(|cause| (cause.label().to_owned(), node.slow(cause).get())).into(),
+    },
+    Breakdown {
+        name: "fanout_connections_closed",
+        help: "WebSocket connections that ended, by close code",
+        label: "code",
+        counts: |node| CloseCode::ALL.map(|code| (code.label(), node.closed(code).get())).into(),
+    },
+    Breakdown {
+        name: "fanout_refused",
+        help: "Clients that were turned away before a WebSocket connection or the private door, by reason",
+        label: "reason",
+        counts: |node| {
+            Refused::ALL.map(|reason| (reason.label().to_owned(), node.entrance.refused(reason).get())).into()
+        },
+    },
+];
+
+/// The broker's node drops events, too, before they reach a shard.
+static PER_NODE_AND_LABEL: Breakdown = Breakdown {
+    name: "fanout_dropped",
+    help: "Events and frames that did not reach a client, by reason",
+    label: "reason",
+    counts: |node| Drop::ALL.map(|reason| (reason.label().to_owned(), node.dropped(reason).get())).into(),
+};
 
 /// The page.
 pub(super) fn page(site: &Site) -> Response {
@@ -104,12 +179,10 @@ impl Collector for Scrape {
         for series in &PER_SHARD {
             self.encode_series(series, &mut encoder)?;
         }
-        self.encode_encodes(&mut encoder)?;
-        self.encode_ledger(&mut encoder)?;
-        self.encode_dropped(&mut encoder)?;
-        self.encode_slow(&mut encoder)?;
-        self.encode_closed(&mut encoder)?;
-        self.encode_entrance(&mut encoder)?;
+        for breakdown in &PER_SHARD_AND_LABEL {
+            encode_breakdown(breakdown, self.shards(), &mut encoder)?;
+        }
+        encode_breakdown(&PER_NODE_AND_LABEL, self.nodes(), &mut encoder)?;
         self.encode_turns(&mut encoder)
     }
 }
@@ -122,30 +195,18 @@ impl Scrape {
         encoder
             .encode_descriptor("fanout_uptime", "Time since the start", Some(&Unit::Seconds), MetricType::Gauge)?
             .encode_gauge(&self.registry.started.elapsed().as_secs_f64())?;
-        encoder
-            .encode_descriptor("fanout_ready", "Whether /ready says 200", None, MetricType::Gauge)?
-            .encode_gauge(&u64::from(self.registry.is_ready()))
+        encode_level("fanout_ready", "Whether /ready says 200", u64::from(self.registry.is_ready()), encoder)
     }
 
     fn encode_broker(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let (broker, node) = (&self.registry.broker, &self.registry.broker_node);
-        encoder
-            .encode_descriptor("fanout_broker_connected", "Whether events arrive", None, MetricType::Gauge)?
-            .encode_gauge(&u64::from(broker.is_connected()))?;
-        let help = "Connections to the broker lost and established again";
-        let reconnects = encoder.encode_descriptor("fanout_broker_reconnects", help, None, MetricType::Counter)?;
-        encode_count(reconnects, broker.reconnects())?;
-        let help = "Events read from the broker";
-        let messages = encoder.encode_descriptor("fanout_broker_messages", help, None, MetricType::Counter)?;
-        encode_count(messages, node.messages_in.get())?;
-        let help = "Different topics followed by anybody";
-        encoder
-            .encode_descriptor("fanout_broker_topics", help, None, MetricType::Gauge)?
-            .encode_gauge(&node.topics.get())?;
-        let help = "How often everything was subscribed to: between two lies a gap";
-        encoder
-            .encode_descriptor("fanout_broker_epoch", help, None, MetricType::Gauge)?
-            .encode_gauge(&broker.epoch.get())
+        let epoch_help = "How often everything was subscribed to: between two lies a gap";
+        encode_level("fanout_broker_connected", "Whether events arrive", u64::from(broker.is_connected()), encoder)?;
+        encode_level("fanout_broker_topics", "Different topics followed by anybody", node.topics.get(), encoder)?;
+        encode_level("fanout_broker_epoch", epoch_help, broker.epoch.get(), encoder)?;
+        let reconnects_help = "Connections to the broker lost and established again";
+        encode_total("fanout_broker_reconnects", reconnects_help, broker.reconnects(), encoder)?;
+        encode_total("fanout_broker_messages", "Events read from the broker", node.messages_in.get(), encoder)
     }
 
     /// Nothing where there is none; no age and no round trip before one was heard.
@@ -166,86 +227,24 @@ impl Scrape {
                 gauge.encode_gauge(&time.as_secs_f64())?;
             }
         }
-        let counts = [
-            ("fanout_broker_canaries", "Stamps published to prove that events arrive", &canary.sent),
-            ("fanout_broker_canaries_lost", "Stamps that did not come back in time", &canary.lost),
-        ];
-        for (name, help, count) in counts {
-            encode_count(encoder.encode_descriptor(name, help, None, MetricType::Counter)?, count.get())?;
-        }
+        let (sent, lost) = (canary.sent.get(), canary.lost.get());
+        encode_total("fanout_broker_canaries", "Stamps published to prove that events arrive", sent, encoder)?;
+        encode_total("fanout_broker_canaries_lost", "Stamps that did not come back in time", lost, encoder)?;
         let help = "Whether Redis' ACL forbids the canary, so that nothing is proven";
-        encoder
-            .encode_descriptor("fanout_broker_canary_denied", help, None, MetricType::Gauge)?
-            .encode_gauge(&u64::from(expectation == Expectation::Denied))
+        encode_level("fanout_broker_canary_denied", help, u64::from(expectation == Expectation::Denied), encoder)
     }
 
     fn encode_series(&self, series: &Series, encoder: &mut DescriptorEncoder) -> fmt::Result {
-        let mut family = encoder.encode_descriptor(series.name, series.help, series.unit.as_ref(), series.kind)?;
-        for (index, node) in self.registry.shards.iter().enumerate() {
-            let labels = [("shard", index.to_string())];
+        let kind = if let Value::Count(_) = series.value { MetricType::Counter } else { MetricType::Gauge };
+        let mut family = encoder.encode_descriptor(series.name, series.help, series.unit.as_ref(), kind)?;
+        for (name, node) in self.shards() {
+            let labels = [("shard", name)];
             let mut metric = family.encode_family(&labels)?;
-            match series.kind {
-                MetricType::Gauge => metric.encode_gauge(&(series.value)(node))?,
-                _ => encode_count(metric, (series.value)(node))?,
-            }
-        }
-        Ok(())
-    }
-
-    fn encode_encodes(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
-        let help = "Frames made from messages: one per message, encoding and shard";
-        let mut family = encoder.encode_descriptor("fanout_encodes", help, None, MetricType::Counter)?;
-        for (index, node) in self.registry.shards.iter().enumerate() {
-            for (encoding, count) in node.encodings() {
-                let labels = [("shard", index.to_string()), ("encoding", encoding.to_owned())];
-                encode_count(family.encode_family(&labels)?, count)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn encode_ledger(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
-        let help =
-            "Frames offered less those sent, queued and dropped, counted once a second: 0, or something is wrong";
-        let mut family = encoder.encode_descriptor("fanout_ledger_difference", help, None, MetricType::Gauge)?;
-        for (index, node) in self.registry.shards.iter().enumerate() {
-            let labels = [("shard", index.to_string())];
-            family.encode_family(&labels)?.encode_gauge(&node.ledger_difference.get().cast_signed())?;
-        }
-        Ok(())
-    }
-
-    fn encode_slow(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
-        let help = "Connections that were ended because their clients read too slowly, by cause";
-        let mut family = encoder.encode_descriptor("fanout_slow_consumers", help, None, MetricType::Counter)?;
-        for (index, node) in self.registry.shards.iter().enumerate() {
-            for cause in Slowness::ALL {
-                let labels = [("shard", index.to_string()), ("cause", cause.label().to_owned())];
-                encode_count(family.encode_family(&labels)?, node.slow(cause).get())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn encode_dropped(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
-        let help = "Events and frames that did not reach a client, by reason";
-        let mut family = encoder.encode_descriptor("fanout_dropped", help, None, MetricType::Counter)?;
-        for (name, node) in self.named_nodes() {
-            for reason in Drop::ALL {
-                let labels = [("shard", name.as_str()), ("reason", reason.label())];
-                encode_count(family.encode_family(&labels)?, node.dropped(reason).get())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn encode_closed(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
-        let help = "WebSocket connections that ended, by close code";
-        let mut family = encoder.encode_descriptor("fanout_connections_closed", help, None, MetricType::Counter)?;
-        for (index, node) in self.registry.shards.iter().enumerate() {
-            for code in CloseCode::ALL {
-                let labels = [("shard", index.to_string()), ("code", code.label())];
-                encode_count(family.encode_family(&labels)?, node.closed(code).get())?;
+            match series.value {
+                Value::Count(count) => encode_count(metric, count(node))?,
+                Value::Level(level) => metric.encode_gauge(&level(node))?,
+                Value::Signed(level) => metric.encode_gauge(&level(node))?,
+                Value::Seconds(time) => metric.encode_gauge(&time(node))?,
             }
         }
         Ok(())
@@ -254,19 +253,46 @@ impl Scrape {
     fn encode_turns(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let (help, unit) = ("Length of a shard's turns", Some(&Unit::Seconds));
         let mut family = encoder.encode_descriptor("fanout_turn", help, unit, MetricType::Histogram)?;
-        for (name, node) in self.named_nodes() {
+        for (name, node) in self.nodes() {
             let labels = [("shard", name)];
             encode_turn(family.encode_family(&labels)?, &node.turns())?;
         }
         Ok(())
     }
 
+    fn shards(&self) -> impl Iterator<Item = (String, &NodeMetrics)> {
+        self.nodes().take(self.registry.shards.len())
+    }
+
     /// Shards by number, and the broker's node.
-    fn named_nodes(&self) -> impl Iterator<Item = (String, &NodeMetrics)> {
+    fn nodes(&self) -> impl Iterator<Item = (String, &NodeMetrics)> {
         let shards = self.registry.shards.len();
         let name = move |index| if index < shards { format!("{index}") } else { "broker".to_owned() };
         self.registry.nodes().enumerate().map(move |(index, node)| (name(index), node))
     }
+}
+
+fn encode_breakdown<'a>(
+    breakdown: &Breakdown,
+    nodes: impl Iterator<Item = (String, &'a NodeMetrics)>,
+    encoder: &mut DescriptorEncoder,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(breakdown.name, breakdown.help, None, MetricType::Counter)?;
+    for (name, node) in nodes {
+        for (value, count) in (breakdown.counts)(node) {
+            let labels = [("shard", name.as_str()), (breakdown.label, value.as_str())];
+            encode_count(family.encode_family(&labels)?, count)?;
+        }
+    }
+    Ok(())
+}
+
+fn encode_level(name: &str, help: &str, level: u64, encoder: &mut DescriptorEncoder) -> fmt::Result {
+    encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&level)
+}
+
+fn encode_total(name: &str, help: &str, count: u64, encoder: &mut DescriptorEncoder) -> fmt::Result {
+    encode_count(encoder.encode_descriptor(name, help, None, MetricType::Counter)?, count)
 }
 
 fn encode_count(mut metric: MetricEncoder<'_>, count: u64) -> fmt::Result {

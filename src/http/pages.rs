@@ -3,7 +3,7 @@
 use super::refusal::Refusal;
 use super::response::Response;
 use super::site::Site;
-use crate::metrics::{BrokerStatus, Drop, Expectation, NodeMetrics, Refused, Slowness};
+use crate::metrics::{BrokerStatus, Counter, Drop, Expectation, NodeMetrics, Refused, Slowness};
 use crate::wire::close::CloseCode;
 use serde_json::{Map, Value, json};
 use std::sync::atomic::Ordering;
@@ -75,10 +75,6 @@ fn canary(broker: &BrokerStatus) -> Value {
 /// The broker's node drops events before they reach a shard; everything else it counts is about the source.
 fn counts(shards: &[&NodeMetrics], nodes: &[&NodeMetrics]) -> Value {
     let sum = |value: fn(&NodeMetrics) -> u64| shards.iter().map(|node| value(node)).sum::<u64>();
-    let dropped = |reason| nodes.iter().map(|node| node.dropped(reason).get()).sum::<u64>().into();
-    let slow = |cause| nodes.iter().map(|node| node.slow(cause).get()).sum::<u64>().into();
-    let refused = |reason| shards.iter().map(|shard| shard.entrance.refused(reason).get()).sum::<u64>().into();
-    let closed = |code| nodes.iter().map(|node| node.closed(code).get()).sum::<u64>().into();
     json!({
         "connections": sum(|node| node.connections.get()),
         "topics": sum(|node| node.topics.get()),
@@ -91,9 +87,20 @@ fn counts(shards: &[&NodeMetrics], nodes: &[&NodeMetrics]) -> Value {
         "frames_queued": sum(|node| node.frames_queued.get()),
         "bytes_queued": sum(|node| node.bytes_queued.get()),
         "ledger_difference": shards.iter().map(|node| node.ledger_difference.get().cast_signed()).sum::<i64>(),
-        "slow": Slowness::ALL.map(|cause| (cause.label().to_owned(), slow(cause))).into_iter().collect::<Map<_, _>>(),
-        "dropped": Drop::ALL.map(|reason| (reason.label().to_owned(), dropped(reason))).into_iter().collect::<Map<_, _>>(),
-        "refused": Refused::ALL.map(|reason| (reason.label().to_owned(), refused(reason))).into_iter().collect::<Map<_, _>>(),
-        "closed": CloseCode::ALL.map(|code| (code.label(), closed(code))).into_iter().collect::<Map<_, _>>(),
+        "slow": sums(nodes, Slowness::ALL, Slowness::label, NodeMetrics::slow),
+        "dropped": sums(nodes, Drop::ALL, Drop::label, NodeMetrics::dropped),
+        "refused": sums(shards, Refused::ALL, Refused::label, |shard, reason| shard.entrance.refused(reason)),
+        "closed": sums(nodes, CloseCode::ALL, CloseCode::label, NodeMetrics::closed),
     })
+}
+
+/// What `nodes` count for each of `all`, under its label.
+fn sums<T: Copy, L: Into<String>, const N: usize>(
+    nodes: &[&NodeMetrics],
+    all: [T; N],
+    label: fn(T) -> L,
+    counter: fn(&NodeMetrics, T) -> &Counter,
+) -> Map<String, Value> {
+    let sum = |of| nodes.iter().map(|node| counter(node, of).get()).sum::<u64>();
+    all.into_iter().map(|of| (label(of).into(), sum(of).into())).collect()
 }

@@ -1,7 +1,8 @@
 //! What is answered to whom: the routes, and the rules of a connection.
 
 use super::*;
-use crate::metrics::Drop;
+use crate::metrics::{Drop, Expectation, Slowness};
+use std::time::Instant;
 
 fn check(request: &str, status: u16, fields: &[(&str, &str)], body: &str) {
     let mut visit = Visit::new();
@@ -202,6 +203,8 @@ fn stats_hold_every_counter_and_their_sums() {
     registry.broker_node.messages_in.add(100);
     registry.broker_node.dropped(Drop::NotUtf8).add(4);
     registry.shards[0].closed(CloseCode::SlowConsumer).add(1);
+    registry.shards[0].slow(Slowness::NoProgress).add(1);
+    registry.shards[1].entrance.refused(Refused::Origin).add(2);
     let stats = Visit::to(site, LOCAL).ask(get("/admin/stats")).json();
     assert_eq!(stats["version"], "1.2.3");
     assert!(stats["uptime_ms"].is_u64());
@@ -214,13 +217,41 @@ fn stats_hold_every_counter_and_their_sums() {
         for name in ["connections", "topics", "messages_in", "frames_out", "bytes_out", "kernel_sends", "late"] {
             assert!(node[name].is_u64(), "{name} in {node}");
         }
-        assert_eq!(node["dropped"].as_object().unwrap().len(), Drop::ALL.len());
-        assert_eq!(node["closed"].as_object().unwrap().len(), CloseCode::ALL.len());
+        let count = |name: &str| node[name].as_object().unwrap().len();
+        assert_eq!((count("dropped"), count("closed")), (Drop::ALL.len(), CloseCode::ALL.len()));
+        assert_eq!((count("refused"), count("slow")), (Refused::ALL.len(), Slowness::ALL.len()));
     }
     let total = &stats["total"];
     assert_eq!((&total["connections"], &total["messages_in"]), (&5.into(), &7.into()));
     assert_eq!((&total["dropped"]["not_utf8"], &total["closed"]["4001"]), (&4.into(), &1.into()));
+    assert_eq!((&total["refused"]["origin"], &total["slow"]["no_progress"]), (&2.into(), &1.into()));
     assert_eq!(stats["shards"][1]["dropped"]["not_utf8"], 0);
+    assert_eq!(
+        (&stats["shards"][0]["refused"]["origin"], &stats["shards"][1]["refused"]["origin"]),
+        (&0.into(), &2.into())
+    );
+}
+
+#[test]
+fn stats_say_what_is_known_of_the_canary() {
+    let site = site();
+    let registry = site.registry.clone();
+    let canary = &registry.broker.canary;
+    let mut visit = Visit::to(site, LOCAL);
+    let mut known = || visit.ask(get("/admin/stats")).json()["broker"]["canary"].clone();
+    assert_eq!(known(), serde_json::Value::Null);
+    canary.expect(Expectation::Expected);
+    canary.sent.add(3);
+    canary.lost.add(1);
+    let unheard = |state: &str| serde_json::json!({ "state": state, "age_ms": null, "round_trip_ms": null, "sent": 3, "lost": 1 });
+    assert_eq!(known(), unheard("missing"));
+    canary.expect(Expectation::Denied);
+    assert_eq!(known(), unheard("denied"));
+    canary.expect(Expectation::Expected);
+    canary.note_heard(Instant::now(), Duration::from_millis(2));
+    let heard = known();
+    assert_eq!((&heard["state"], &heard["round_trip_ms"]), (&"heard".into(), &2.0.into()));
+    assert!(heard["age_ms"].is_f64());
 }
 
 #[test]
@@ -229,6 +260,17 @@ fn metrics_are_text_that_prometheus_reads() {
     let registry = site.registry.clone();
     registry.shards[1].bytes_out.add(9);
     registry.broker_node.dropped(Drop::EventTooBig).add(2);
+    registry.shards[1].slow(Slowness::QueueFull).add(4);
+    registry.shards[1].ledger_difference.set(u64::MAX);
+    let entrance = &registry.shards[1].entrance;
+    entrance.refused(Refused::TokenExpired).add(5);
+    entrance.behind_us.set(1_500_000);
+    entrance.broken.add(6);
+    let canary = &registry.broker.canary;
+    canary.expect(Expectation::Expected);
+    canary.note_heard(Instant::now(), Duration::from_millis(500));
+    canary.sent.add(7);
+    canary.lost.add(8);
     let mut turns = crate::metrics::turn_histogram();
     turns.record_n(40, 3).unwrap();
     turns.record(3_000_000).unwrap();
@@ -243,6 +285,16 @@ fn metrics_are_text_that_prometheus_reads() {
         "fanout_sent_bytes_total{shard=\"1\"} 9",
         "fanout_dropped_total{shard=\"broker\",reason=\"event_too_big\"} 2",
         "fanout_connections_closed_total{shard=\"0\",code=\"4001\"} 0",
+        "fanout_slow_consumers_total{shard=\"1\",cause=\"queue_full\"} 4",
+        "fanout_ledger_difference{shard=\"1\"} -1",
+        "fanout_refused_total{shard=\"1\",reason=\"token_expired\"} 5",
+        "# TYPE fanout_behind_seconds gauge",
+        "fanout_behind_seconds{shard=\"1\"} 1.5",
+        "fanout_accepts_broken_total{shard=\"1\"} 6",
+        "fanout_broker_canaries_total 7",
+        "fanout_broker_canaries_lost_total 8",
+        "fanout_broker_canary_round_trip_seconds 0.5",
+        "fanout_broker_canary_denied 0",
         "fanout_turn_seconds_bucket{le=\"0.00005\",shard=\"0\"} 3",
         "fanout_turn_seconds_bucket{le=\"1.0\",shard=\"0\"} 3",
         "fanout_turn_seconds_bucket{le=\"+Inf\",shard=\"0\"} 4",
@@ -251,6 +303,8 @@ fn metrics_are_text_that_prometheus_reads() {
     ] {
         assert!(reply.body.lines().any(|found| found == line), "{line} in\n{}", reply.body);
     }
+    assert!(reply.body.contains("\nfanout_broker_canary_age_seconds "), "{}", reply.body);
+    assert!(!Visit::new().ask(get("/metrics")).body.contains("canar"), "there is none to be heard");
     let is_sound = |line: &str| line.starts_with("# ") || line.rsplit_once(' ').unwrap().1.parse::<f64>().is_ok();
     assert!(reply.body.lines().all(is_sound), "{}", reply.body);
 }
