@@ -5,10 +5,12 @@
 
 mod canary;
 mod entrance;
+mod labelled;
 
 pub(crate) use self::canary::microseconds;
 pub use self::canary::{CANARY_AGE_MAX, CanaryStatus, Expectation};
 pub use self::entrance::{Entrance, Refused};
+use self::labelled::labelled;
 
 use crate::wire::close::CloseCode;
 use hdrhistogram::Histogram;
@@ -42,50 +44,35 @@ impl Counter {
     }
 }
 
-/// Why an event or a frame did not reach a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Drop {
-    /// The payload is not valid UTF-8 and cannot be a text frame.
-    NotUtf8,
-    /// The event is larger than `--max-event`.
-    EventTooBig,
-    /// The client's outbound queue was full; the connection was closed with 4001.
-    SlowConsumer,
-    /// The connection ended while frames were waiting.
-    ConnectionClosed,
-    /// The payload is not JSON, in a family whose messages are.
-    NotJson,
-    /// The payload says that it is an envelope of this server's instances and is none.
-    BadEnvelope,
-    /// The client's outbound queue was full, and its oldest events gave way.
-    Oldest,
-    /// A newer event of the same topic took its place.
-    Replaced,
-    /// The event had waited for longer than `--event-ttl`.
-    Expired,
-    /// The client's socket took nothing for `--write-timeout`; the connection was ended.
-    Stalled,
-    /// More than `--outbound-total-max` waited, and this was in one of the largest queues.
-    MemoryBudget,
+labelled! {
+    /// Why an event or a frame did not reach a client.
+    pub enum Drop {
+        /// The payload is not valid UTF-8 and cannot be a text frame.
+        NotUtf8 = "not_utf8",
+        /// The event is larger than `--max-event`.
+        EventTooBig = "event_too_big",
+        /// The client's outbound queue was full; the connection was closed with 4001.
+        SlowConsumer = "slow_consumer",
+        /// The connection ended while frames were waiting.
+        ConnectionClosed = "connection_closed",
+        /// The payload is not JSON, in a family whose messages are.
+        NotJson = "not_json",
+        /// The payload says that it is an envelope of this server's instances and is none.
+        BadEnvelope = "bad_envelope",
+        /// The client's outbound queue was full, and its oldest events gave way.
+        Oldest = "oldest",
+        /// A newer event of the same topic took its place.
+        Replaced = "replaced",
+        /// The event had waited for longer than `--event-ttl`.
+        Expired = "expired",
+        /// The client's socket took nothing for `--write-timeout`; the connection was ended.
+        Stalled = "stalled",
+        /// More than `--outbound-total-max` waited, and this was in one of the largest queues.
+        MemoryBudget = "memory_budget",
+    }
 }
 
 impl Drop {
-    /// Every reason, in the order of its counters.
-    pub const ALL: [Self; 11] = [
-        Self::NotUtf8,
-        Self::EventTooBig,
-        Self::SlowConsumer,
-        Self::ConnectionClosed,
-        Self::NotJson,
-        Self::BadEnvelope,
-        Self::Oldest,
-        Self::Replaced,
-        Self::Expired,
-        Self::Stalled,
-        Self::MemoryBudget,
-    ];
-
     /// Those that count frames which had been offered to a client. The others count events that never became frames.
     pub const OF_FRAMES: [Self; 7] = [
         Self::SlowConsumer,
@@ -96,50 +83,21 @@ impl Drop {
         Self::Stalled,
         Self::MemoryBudget,
     ];
-
-    /// The label in statistics.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::NotUtf8 => "not_utf8",
-            Self::EventTooBig => "event_too_big",
-            Self::SlowConsumer => "slow_consumer",
-            Self::ConnectionClosed => "connection_closed",
-            Self::NotJson => "not_json",
-            Self::BadEnvelope => "bad_envelope",
-            Self::Oldest => "oldest",
-            Self::Replaced => "replaced",
-            Self::Expired => "expired",
-            Self::Stalled => "stalled",
-            Self::MemoryBudget => "memory_budget",
-        }
-    }
 }
 
-/// Why a client that reads too slowly lost its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Slowness {
-    /// Its outbound queue was full.
-    QueueFull,
-    /// Its socket took nothing for `--write-timeout`.
-    NoProgress,
-    /// More than `--outbound-total-max` waited for all, and its queue was one of the largest.
-    OverBudget,
+labelled! {
+    /// Why a client that reads too slowly lost its connection.
+    pub enum Slowness {
+        /// Its outbound queue was full.
+        QueueFull = "queue_full",
+        /// Its socket took nothing for `--write-timeout`.
+        NoProgress = "no_progress",
+        /// More than `--outbound-total-max` waited for all, and its queue was one of the largest.
+        OverBudget = "over_budget",
+    }
 }
 
 impl Slowness {
-    /// Every cause, in the order of its counters.
-    pub const ALL: [Self; 3] = [Self::QueueFull, Self::NoProgress, Self::OverBudget];
-
-    /// The label in statistics.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::QueueFull => "queue_full",
-            Self::NoProgress => "no_progress",
-            Self::OverBudget => "over_budget",
-        }
-    }
-
     /// The reason why it does not get what waited for it.
     pub const fn drop(self) -> Drop {
         match self {

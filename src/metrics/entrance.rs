@@ -1,79 +1,40 @@
 //! What a shard counts at its entrance: who was turned away and why, and how busy it was.
 
 use super::Counter;
+use super::labelled::labelled;
 use std::time::Duration;
 
-/// Why a client did not get in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Refused {
-    /// What it sent is no head of a request.
-    BadHead,
-    /// It asked for something else than a connection, or not as RFC 6455 and its family want it.
-    BadRequest,
-    /// Its page's origin is not among the allowed ones.
-    Origin,
-    /// It showed a cookie, and its page is of another site.
-    CookieOrigin,
-    /// It showed no token.
-    TokenMissing,
-    /// Its token has expired.
-    TokenExpired,
-    /// Its token is no good for another reason.
-    TokenBad,
-    /// Its token is good for somebody else.
-    TokenForeign,
-    /// It may not pass the private door.
-    PrivateDoor,
-    /// The server is leaving.
-    Draining,
-    /// The server has as many connections as it may.
-    Full,
-    /// The server is behind with its work.
-    Overloaded,
-    /// Its user has as many connections as one may.
-    UserFull,
-    /// Its address has as many connections as one may.
-    AddressFull,
-}
-
-impl Refused {
-    /// Every reason, in the order of its counters.
-    pub const ALL: [Self; 14] = [
-        Self::BadHead,
-        Self::BadRequest,
-        Self::Origin,
-        Self::CookieOrigin,
-        Self::TokenMissing,
-        Self::TokenExpired,
-        Self::TokenBad,
-        Self::TokenForeign,
-        Self::PrivateDoor,
-        Self::Draining,
-        Self::Full,
-        Self::Overloaded,
-        Self::UserFull,
-        Self::AddressFull,
-    ];
-
-    /// The label in statistics.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::BadHead => "bad_head",
-            Self::BadRequest => "bad_request",
-            Self::Origin => "origin",
-            Self::CookieOrigin => "cookie_origin",
-            Self::TokenMissing => "token_missing",
-            Self::TokenExpired => "token_expired",
-            Self::TokenBad => "token_bad",
-            Self::TokenForeign => "token_foreign",
-            Self::PrivateDoor => "private_door",
-            Self::Draining => "draining",
-            Self::Full => "full",
-            Self::Overloaded => "overloaded",
-            Self::UserFull => "user_full",
-            Self::AddressFull => "address_full",
-        }
+labelled! {
+    /// Why a client did not get in.
+    pub enum Refused {
+        /// What it sent is no head of a request.
+        BadHead = "bad_head",
+        /// It asked for something else than a connection, or not as RFC 6455 and its family want it.
+        BadRequest = "bad_request",
+        /// Its page's origin is not among the allowed ones.
+        Origin = "origin",
+        /// It showed a cookie, and its page is of another site.
+        CookieOrigin = "cookie_origin",
+        /// It showed no token.
+        TokenMissing = "token_missing",
+        /// Its token has expired.
+        TokenExpired = "token_expired",
+        /// Its token is no good for another reason.
+        TokenBad = "token_bad",
+        /// Its token is good for somebody else.
+        TokenForeign = "token_foreign",
+        /// It may not pass the private door.
+        PrivateDoor = "private_door",
+        /// The server is leaving.
+        Draining = "draining",
+        /// The server has as many connections as it may.
+        Full = "full",
+        /// The server is behind with its work.
+        Overloaded = "overloaded",
+        /// Its user has as many connections as one may.
+        UserFull = "user_full",
+        /// Its address has as many connections as one may.
+        AddressFull = "address_full",
     }
 }
 
@@ -102,17 +63,5 @@ impl Entrance {
     /// How long the shard has been behind: what waits for it now has waited for no longer, up to the turn that runs.
     pub fn behind(&self) -> Duration {
         Duration::from_micros(self.behind_us.get())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_reason_has_a_counter_of_its_own() {
-        for (index, reason) in Refused::ALL.into_iter().enumerate() {
-            assert_eq!(reason as usize, index, "{}", reason.label());
-        }
     }
 }
