@@ -5,8 +5,9 @@ use super::response::Response;
 use crate::metrics::Refused;
 use std::ops::RangeInclusive;
 
-/// A refusal with the reason that it is counted under.
-pub(super) struct Decline {
+/// An answer that lets nobody in, with the reason that it is counted under.
+#[derive(Debug)]
+pub struct Decline {
     pub(super) reason: Refused,
     pub(super) response: Response,
 }
@@ -31,9 +32,9 @@ impl From<Response> for Decline {
     }
 }
 
-/// What a family says no to.
+/// What a family finds wrong with it.
 impl From<Refusal> for Decline {
     fn from(refusal: Refusal) -> Self {
-        Self { reason: refusal.reason, response: refusal.into() }
+        Response::from(refusal).into()
     }
 }

@@ -1,5 +1,6 @@
 //! `POST /admin/disconnect`: whom an administrator wants gone, and how many that were.
 
+use super::exchange::Tally;
 use super::refusal::Refusal;
 use super::response::Response;
 use super::site::Site;
@@ -40,9 +41,13 @@ pub(super) fn whom(site: &Site, body: &[u8]) -> Result<Whom, Refusal> {
 }
 
 /// 200: every shard has done it.
-pub(super) fn outcome(closed: u64) -> Response {
-    tracing::info!(closed, "disconnected by an administrator");
-    Response::json(200, &json!({ "closed": closed }))
+pub(super) fn outcome(tally: &Tally) -> Response {
+    let whom = match &tally.whom {
+        Whom::Followers(topic) => topic.display(),
+        Whom::Publisher(Origin(id)) => Uuid::from_u128(*id).to_string().into(),
+    };
+    tracing::info!(%whom, closed = tally.closed, "disconnected by an administrator");
+    Response::json(200, &json!({ "closed": tally.closed }))
 }
 
 /// 504: some shard has not answered.

@@ -14,6 +14,7 @@
 
 use super::response::Persistence;
 use crate::ear::{TICK, Tick};
+use crate::engine::mesh::Whom;
 use crate::engine::topic::Topic;
 use crate::wire::head::HEAD_BYTES_MAX;
 use bytes::{Bytes, BytesMut};
@@ -63,7 +64,7 @@ pub(super) enum Phase {
     /// The broker has the event.
     Broker,
     /// The shards were told whom to disconnect.
-    Shards(Tally),
+    Shards(Box<Tally>),
     /// The last response is leaving.
     Closing,
     /// The last response has left; what still arrives is thrown away.
@@ -90,6 +91,8 @@ impl Phase {
 /// What the shards have answered so far.
 #[derive(Debug)]
 pub(super) struct Tally {
+    /// Whom they were told to disconnect.
+    pub(super) whom: Whom,
     /// Shards that have not.
     pub(super) missing: usize,
     /// Connections that the others have closed.

@@ -21,6 +21,7 @@ mod site;
 mod upgrade;
 
 pub use census::{Census, Permit, Places};
+pub use decline::Decline;
 pub use pages::{health, ready};
 pub use refusal::Refusal;
 pub use request::Request;
@@ -198,7 +199,7 @@ impl Front {
         if tally.missing > 0 {
             return Step::Stay;
         }
-        let response = dismissal::outcome(tally.closed);
+        let response = dismissal::outcome(tally);
         let flow = self.respond(key, response, Extent::Whole, now);
         self.resume(key, flow, now)
     }
@@ -353,7 +354,7 @@ impl Front {
                 Err(refusal) => self.respond(key, refusal.into(), Extent::Whole, now),
                 Ok(whom) => {
                     let missing = self.site.registry.shards.len();
-                    exchange.enter(Phase::Shards(Tally { missing, closed: 0 }), now);
+                    exchange.enter(Phase::Shards(Box::new(Tally { whom: whom.clone(), missing, closed: 0 })), now);
                     ControlFlow::Break(Step::Dismiss(ticket, whom))
                 }
             },

@@ -1,6 +1,5 @@
 //! What is wrong with a request, and what to do about it.
 
-use crate::metrics::Refused;
 use std::borrow::Cow;
 
 /// A request that is answered with an error: `{"error":"…","hint":"…"}`.
@@ -12,24 +11,17 @@ pub struct Refusal {
     pub error: Cow<'static, str>,
     /// What to do about it.
     pub hint: Cow<'static, str>,
-    /// What it counts as where a client wants to connect.
-    pub reason: Refused,
 }
 
 impl Refusal {
     /// A refusal with any status.
     pub fn new(status: u16, error: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
         debug_assert!((400..600).contains(&status), "a refusal is an error");
-        Self { status, error: error.into(), hint: hint.into(), reason: Refused::BadRequest }
+        Self { status, error: error.into(), hint: hint.into() }
     }
 
     /// 400: the client must ask for something else.
     pub fn bad_request(error: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
         Self::new(400, error, hint)
-    }
-    /// The same, counted under another reason than [`Refused::BadRequest`].
-    #[must_use]
-    pub fn counted_as(self, reason: Refused) -> Self {
-        Self { reason, ..self }
     }
 }

@@ -1,5 +1,6 @@
 //! One request as routes and families see it.
 
+use super::decline::Decline;
 use super::refusal::Refusal;
 use crate::auth::Identity;
 use crate::metrics::Refused;
@@ -28,12 +29,12 @@ impl<'a> Request<'a> {
     }
 
     /// Lets the client go by this username, or says why not: 403. Where nobody shows a token everybody may.
-    pub fn claim(&self, username: &Username) -> Result<(), Refusal> {
+    pub fn claim(&self, username: &Username) -> Result<(), Decline> {
         if self.identity.is_none_or(|identity| identity.may_be(username.as_str())) {
             return Ok(());
         }
         let hint = "connect under the username that is the token's sub, or one that its usernames list";
-        Err(Refusal::new(403, "the token is for somebody else", hint).counted_as(Refused::TokenForeign))
+        Err(Decline::new(Refused::TokenForeign, Refusal::new(403, "the token is for somebody else", hint)))
     }
 
     /// The head as it was read.

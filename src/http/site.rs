@@ -1,7 +1,7 @@
 //! What this server answers for: families of clients, settings, and where the counters are.
 
 use super::census::Census;
-use super::refusal::Refusal;
+use super::decline::Decline;
 use super::request::Request;
 use super::response::Response;
 use crate::auth::Keyring;
@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 /// How a family lets a request in, or why it does not.
-pub type Admit = Box<dyn Fn(&Request<'_>) -> Result<Admission, Refusal>>;
+pub type Admit = Box<dyn Fn(&Request<'_>) -> Result<Admission, Decline>>;
 
 /// What a family answers to GET on a path of its own.
 pub type Page = Box<dyn Fn(&Site) -> Response>;

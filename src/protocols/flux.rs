@@ -23,7 +23,7 @@ use crate::engine::protocol::{
     Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Pace, Protocol, PublishError, Seat, SlowPolicy,
 };
 use crate::engine::topic::{Topic, TopicHasher};
-use crate::http::{Family, Refusal, Request};
+use crate::http::{Decline, Family, Refusal, Request};
 use crate::wire::close::CloseCode;
 use crate::wire::resp::glob;
 use bytes::Bytes;
@@ -81,7 +81,7 @@ pub(super) fn family(settings: &ProtocolSettings, hasher: TopicHasher) -> Option
     })
 }
 
-fn admit(request: &Request<'_>, rules: &'static Rules) -> Result<Admission, Refusal> {
+fn admit(request: &Request<'_>, rules: &'static Rules) -> Result<Admission, Decline> {
     let refuse = |error: &dyn ToString| Refusal::bad_request(error.to_string(), "the only parameter is meta=1");
     let query = request.query().map_err(|error| refuse(&error))?;
     let meta = query.unique("meta").map_err(|error| refuse(&error))?;

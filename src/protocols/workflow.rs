@@ -7,7 +7,7 @@ use crate::engine::protocol::{
     Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat, SlowPolicy,
 };
 use crate::engine::topic::{Topic, TopicHasher};
-use crate::http::{Family, Refusal, Request};
+use crate::http::{Decline, Family, Refusal, Request};
 use crate::wire::close::CloseCode;
 use crate::wire::username::Username;
 use bytes::Bytes;
@@ -41,7 +41,7 @@ fn admit(
     prefix: &str,
     slow_policy: SlowPolicy,
     hasher: TopicHasher,
-) -> Result<Admission, Refusal> {
+) -> Result<Admission, Decline> {
     let hint = "connect to /ws?username=NAME with NAME percent-encoded, 1 to 255 bytes of UTF-8";
     let query = request.query().map_err(|error| Refusal::bad_request(error.to_string(), hint))?;
     let unique = |name| query.unique(name).map_err(|error| Refusal::bad_request(error.to_string(), hint));

@@ -47,13 +47,13 @@ impl Protocol for Stub {
 }
 
 fn stub(path: &str) -> Family {
-    let admit = |request: &Request<'_>| {
+    let admit = |request: &Request<'_>| -> Result<Admission, Decline> {
         let query = request.query().map_err(|bad| Refusal::bad_request(bad.to_string(), "ok=1"))?;
         match query.unique("ok") {
             Ok(Some(value)) if value == "1" => {
                 Ok(Admission { protocol: Box::new(Stub), placement: Placement::Anywhere })
             }
-            _ => Err(Refusal::new(403, "not ok", "ok=1")),
+            _ => Err(Refusal::new(403, "not ok", "ok=1").into()),
         }
     };
     let page: Page = Box::new(|site| Response::json(200, &serde_json::json!({ "version": site.settings.version })));
