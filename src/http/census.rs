@@ -3,7 +3,7 @@
 //! The one thing that cores share beside lanes and counters. A user's connections, once they are many, and those of an
 //! address live on every shard; to count them exactly without sharing would take a question to the shard that counts,
 //! and a client that waits for its answer, for every connection. A lock that is held for a look into a table, twice in
-//! a connection's life, is a hundredth of what its handshake costs. Without limits there is no table and no lock.
+//! a connection's life, is little beside a handshake. Without limits there is no table and no lock.
 
 use crate::metrics::Refused;
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ pub struct Census {
 /// Who is counted. The table's keys are hashed under a secret of the process: nobody can choose some that collide.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Who {
-    User(Box<str>),
+    User(Arc<str>),
     Address(IpAddr),
 }
 

@@ -11,6 +11,9 @@ use crate::auth;
 use std::net::IpAddr;
 use subtle::ConstantTimeEq;
 
+/// What a client without a good token is told to bring (RFC 6750 §3).
+pub(super) const CHALLENGE: &str = "Bearer realm=\"fanout\"";
+
 /// What proxies add to the requests they pass on (RFC 7239, and what was there before it).
 const PROXY_FIELDS: [&str; 3] = ["forwarded", "via", "x-real-ip"];
 
@@ -37,7 +40,7 @@ fn check_token(request: &Request<'_>, token: &str) -> Result<(), Response> {
     }
     let error = if carried.is_some() { "wrong token" } else { "a token is required" };
     let refusal = Refusal::new(401, error, "send Authorization: Bearer and the server's ADMIN_TOKEN");
-    Err(Response::from(refusal).with("WWW-Authenticate", "Bearer realm=\"fanout\""))
+    Err(Response::from(refusal).with("WWW-Authenticate", CHALLENGE))
 }
 
 fn check_direct_local(request: &Request<'_>) -> Result<(), &'static str> {

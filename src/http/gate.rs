@@ -1,7 +1,7 @@
 //! The gate of WebSocket clients: who shows a good token, where tokens are asked for.
 
 use super::decline::Decline;
-use super::door::is_own_origin;
+use super::door::{CHALLENGE, is_own_origin};
 use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
@@ -42,12 +42,12 @@ fn check_page(request: &Request<'_>) -> Result<(), Decline> {
 
 /// 401, as RFC 6750 §3 wants it.
 fn unauthorized(bad: BadToken) -> Decline {
-    let invalid = "Bearer realm=\"fanout\", error=\"invalid_token\"";
-    let (reason, challenge) = match bad {
-        BadToken::Missing => (Refused::TokenMissing, "Bearer realm=\"fanout\""),
-        BadToken::Expired => (Refused::TokenExpired, invalid),
-        _ => (Refused::TokenBad, invalid),
+    let (reason, fault) = match bad {
+        BadToken::Missing => (Refused::TokenMissing, ""),
+        BadToken::Expired => (Refused::TokenExpired, ", error=\"invalid_token\""),
+        _ => (Refused::TokenBad, ", error=\"invalid_token\""),
     };
+    let challenge = format!("{CHALLENGE}{fault}");
     let refusal = Refusal::new(401, bad.to_string(), bad.hint());
     Decline::new(reason, Response::from(refusal).with("WWW-Authenticate", challenge))
 }

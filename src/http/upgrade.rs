@@ -27,7 +27,7 @@ use tungstenite::handshake::derive_accept_key;
 const FULL_RETRY_SECONDS: RangeInclusive<u32> = 3..=7;
 
 /// Seconds after which a client that found the server leaving should come back: to another one, or a new one.
-const DRAINING_RETRY_SECONDS: RangeInclusive<u32> = 1..=1;
+const DRAINING_RETRY_SECONDS: RangeInclusive<u32> = 1..=3;
 
 /// Seconds after which a client that found the server behind should come back: 20 000 of them are 2 000 a second then, a
 /// fifth of what one core can take in.
@@ -71,11 +71,11 @@ fn admit(site: &Site, family: &Family, request: &Request<'_>) -> Result<Upgrade,
         refuse(400, "Sec-WebSocket-Key is missing, repeated or malformed", hint)
     })?;
     check_origin(request, site.settings.allowed_origins.as_deref())?;
-    // A signature is the dearest thing to check: a shard that is behind has no time for one.
+    // In front of the signature: a server that is full or leaving checks it in vain, a shard that is behind has no time.
+    check_room(site)?;
     check_pace(site, site.node)?;
     let identity = gate::identify(site, request)?;
     let admission = (family.admit)(&request.of(identity.as_ref()))?;
-    check_room(site)?;
     check_pace(site, admission.placement.owner(site.node, site.registry.shards.len()))?;
     let client = client_address(head, request.peer(), &site.settings.trusted_proxies);
     let permit = permit(site, user(&admission, identity.as_ref()).as_deref(), client.ip())?;

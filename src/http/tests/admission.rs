@@ -21,7 +21,7 @@ fn check_refused(site: impl Fn() -> Site, status: u16, reason: Refused, seconds:
         told.insert(reply.field("retry-after").unwrap().parse::<u32>().unwrap());
     }
     assert!(told.iter().all(|seconds_told| seconds.contains(seconds_told)), "{}: {told:?}", reason.label());
-    assert_eq!(told.len() > 1, seconds.start() < seconds.end(), "{}: {told:?}", reason.label());
+    assert!(told.len() > 1, "{}: {told:?}", reason.label());
 }
 
 fn census(per_user_max: u32, per_address_max: u32) -> Option<Census> {
@@ -39,9 +39,10 @@ fn keyed(mut site: Site, topic: &Topic) -> Site {
 #[test]
 fn a_full_or_leaving_server_says_when_to_come_back() {
     let full = || {
-        let full = site();
+        let mut full = site();
         full.registry.shards[0].admitted.add(4);
         full.registry.shards[1].admitted.add(6);
+        full.families[0].admit = Box::new(|_| panic!("the cheap reasons come first"));
         full
     };
     check_refused(full, 503, Refused::Full, 3..=7);
@@ -50,7 +51,7 @@ fn a_full_or_leaving_server_says_when_to_come_back() {
         leaving.registry.draining.store(true, std::sync::atomic::Ordering::Release);
         leaving
     };
-    check_refused(leaving, 503, Refused::Draining, 1..=1);
+    check_refused(leaving, 503, Refused::Draining, 1..=3);
 }
 
 #[test]
