@@ -67,7 +67,8 @@ pub(crate) fn is_scarce(descriptor: BorrowedFd<'_>) -> bool {
     u64::try_from(descriptor.as_raw_fd()).expect("descriptors are not negative") + DESCRIPTORS_RESERVED >= limit
 }
 
-/// Time since 1970: for stamps that people and other programs read, never for measuring time.
+/// Time since 1970: for stamps that people and other programs read, and for the `exp` and `nbf` of tokens, so it decides
+/// who gets in; never for measuring time. A clock that stands before 1970 reads 0, when no token has expired.
 pub fn wall_clock() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
