@@ -222,6 +222,9 @@ fn an_administrator_disconnects_a_user_on_every_shard_and_one_flux_client() {
     assert_eq!(kicked.0.close_code(), Some(4002));
     assert_eq!(disconnect(&server, &json!({ "connection": kicked.1 })), json!({ "closed": 0 }));
     server.wait_until("/total/closed/4002", 10);
+    for line in ["whom=workflow:events:alice closed=9", &format!("whom={} closed=1", kicked.1)] {
+        eventually("whom is in the log", || server.log().contains(line).then_some(()));
+    }
     kept.0.send(tungstenite::Message::text("{\"type\":\"ping\"}")).unwrap();
     assert!(kept.0.text().unwrap().contains("pong"));
     server.publisher().unwrap().publish("bob", "still here").unwrap();
