@@ -1,19 +1,13 @@
 //! Connections that follow, leave and broadcast at random, over several shards: nobody misses anything between the
 //! answers to `subscribe` and `unsubscribe`, nobody gets anything outside of them, and nobody gets their own.
 
-use super::place::Place;
+use super::place::{self, Place, WELCOME};
 use super::seeds;
-use super::socket::{PretendSocket, Wire, WireState};
-use crate::ear::{Ear, Rhythm};
-use crate::engine::mesh::Adoption;
+use super::socket::{Wire, WireState};
 use crate::engine::message::{Message, Origin};
 use crate::engine::placement::Placement;
-use crate::engine::protocol::{
-    Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Protocol, Sealed, Seat,
-};
-use crate::engine::shard::Limits;
+use crate::engine::protocol::{Action, Actions, Answer, ClientMessage, Encoding, Notice, Protocol, Sealed, Seat};
 use crate::engine::topic::{Topic, TopicHasher};
-use crate::mesh;
 use crate::router::{Publications, Router};
 use crate::wire::close::CloseCode;
 use bytes::Bytes;
@@ -22,19 +16,11 @@ use futures_lite::future::{block_on, poll_once};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
 
 const HASHER: TopicHasher = TopicHasher::with_key((5, 6));
 const TOPICS: usize = 4;
-const TOPICS_PER_CLIENT_MAX: usize = 3;
 const CLIENTS: usize = 12;
 const STEPS: usize = 800;
-/// Turns after which nothing is left in any lane.
-const ROUNDS_TO_REST: usize = 4_000;
-/// So few that lanes are full now and then.
-const MESSAGES_PER_LANE: usize = 16;
-const CONTROLS_PER_LANE: usize = 8;
 
 /// Says `+t`, `-t` or `!t`; hears `=t`, `~t`, `>t`, `?t`, and events `t:number:publisher`.
 struct Chatter {
@@ -95,7 +81,6 @@ enum Heard {
 
 struct Client {
     wire: Rc<RefCell<Wire>>,
-    shard: usize,
     heard: Vec<Heard>,
     read_bytes: usize,
     has_left: bool,
@@ -114,12 +99,7 @@ struct Hall {
 impl Hall {
     fn new(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
-        let mut nodes = mesh::build_with(random.usize(1..=4), MESSAGES_PER_LANE, CONTROLS_PER_LANE);
-        nodes.pop();
-        let broker = nodes.pop().expect("the broker's node");
-        let ear = Ear::new(Duration::ZERO).expect("descriptors are left");
-        let (router, publications) = Router::new(broker, HASHER, Arc::default(), ear);
-        let places = nodes.into_iter().map(|node| Place::new(node, limits())).collect();
+        let (places, router, publications) = place::build(random.usize(1..=4), HASHER, place::limits());
         let published = vec![Vec::new(); TOPICS];
         let mut hall = Self { random, places, router, publications, clients: Vec::new(), published };
         (0..CLIENTS).for_each(|_| hall.connect());
@@ -128,17 +108,9 @@ impl Hall {
 
     fn connect(&mut self) {
         let (number, shard) = (self.clients.len(), self.random.usize(..self.places.len()));
-        let wire = Rc::new(RefCell::new(Wire::default()));
-        self.places[shard].shard.arrive(Adoption {
-            socket: PretendSocket(Rc::clone(&wire)),
-            peer: ([127, 0, 0, 1], 1).into(),
-            admission: Admission { protocol: Box::new(Chatter { number }), placement: Placement::Anywhere },
-            response: Bytes::from_static(b"\x81\x00"),
-            unread: Bytes::new(),
-            lifetime: None,
-            permit: None,
-        });
-        self.clients.push(Client { wire, shard, heard: Vec::new(), read_bytes: 2, has_left: false });
+        let wire = Rc::default();
+        self.places[shard].arrive(&wire, Chatter { number }, Placement::Anywhere);
+        self.clients.push(Client { wire, heard: Vec::new(), read_bytes: WELCOME.len(), has_left: false });
     }
 
     fn step(&mut self) {
@@ -210,12 +182,12 @@ impl Hall {
 
     /// One shard's turn, if it does not sleep.
     fn turn(&mut self, shard: usize) {
-        if self.sleeps(shard) {
+        let place = &mut self.places[shard];
+        if place.sleeps() {
             return;
         }
-        let place = &mut self.places[shard];
         place.take_deliveries(self.random.usize(1..20));
-        place.hear(self.clients.iter().filter(|client| client.shard == shard).map(|client| &*client.wire));
+        place.hear();
         place.end_turn();
         for client in &mut self.clients {
             client.hear(&self.published);
@@ -226,25 +198,11 @@ impl Hall {
         for client in &self.clients {
             client.wire.borrow_mut().room = None;
         }
-        for _ in 0..ROUNDS_TO_REST {
+        place::settle(|| {
             self.broker_publishes();
             (0..self.places.len()).for_each(|shard| self.turn(shard));
-            if self.rests() {
-                return;
-            }
-        }
-        panic!("it never comes to rest");
-    }
-
-    /// Whether every shard sleeps, and the router could.
-    fn rests(&self) -> bool {
-        let is_done = self.router.resend() && !self.router.has_mail();
-        is_done && (0..self.places.len()).all(|shard| self.sleeps(shard))
-    }
-
-    fn sleeps(&self, shard: usize) -> bool {
-        let own = self.clients.iter().filter(|client| client.shard == shard);
-        self.places[shard].sleeps(own.map(|client| &*client.wire))
+            place::rest(&self.places, &self.router)
+        });
     }
 
     fn check(&self, seed: u64) {
@@ -258,19 +216,6 @@ impl Hall {
                 );
             }
         }
-    }
-}
-
-fn limits() -> Limits {
-    Limits {
-        outbound_bytes_max: 1 << 20,
-        outbound_total_bytes_max: usize::MAX,
-        write_timeout: Duration::from_secs(10),
-        event_lifetime: None,
-        client_message_bytes_max: 1_000,
-        topics_per_connection_max: TOPICS_PER_CLIENT_MAX,
-        client_messages_per_second: 0,
-        rhythm: Rhythm { ping_interval: None, pong_timeout: Duration::from_secs(60) },
     }
 }
 

@@ -1,11 +1,9 @@
 //! The shadow model: what was published, what a client was told, and whether both agree.
 
+use super::place::WELCOME;
 use super::socket::{Wire, WireState};
 use std::cell::RefCell;
 use std::rc::Rc;
-
-/// The answer every pretend client waits for before it believes that it is connected.
-pub(super) const WELCOME: &[u8] = b"101\r\n\r\n";
 
 /// What a pretend client is told when the source of events has been away.
 pub(super) const OUTAGE: &str = "?";

@@ -5,22 +5,18 @@
 //! - Ready means that nothing is missed: whatever is followed by somebody who was told so is subscribed to.
 
 use super::listener::Listener;
-use super::model::{Client, WELCOME};
-use super::place::Place;
+use super::model::Client;
+use super::place::{self, Place};
 use super::redis::PretendRedis;
 use super::seeds;
-use super::socket::{PretendSocket, Wire, WireState};
+use super::socket::{Wire, WireState};
 use crate::brokers::outbox::Outbox;
 use crate::brokers::receive_buffer::ReceiveBuffer;
 use crate::brokers::redis::{Redis, Subscriber, Subscribing};
 use crate::config::RedisAddress;
-use crate::ear::{Ear, Rhythm};
-use crate::engine::mesh::Adoption;
 use crate::engine::placement::Placement;
-use crate::engine::protocol::{Admission, SlowPolicy};
-use crate::engine::shard::Limits;
+use crate::engine::protocol::SlowPolicy;
 use crate::engine::topic::{Topic, TopicHasher};
-use crate::mesh;
 use crate::metrics::BrokerStatus;
 use crate::router::Router;
 use bytes::Bytes;
@@ -34,8 +30,6 @@ const HASHER: TopicHasher = TopicHasher::with_key((7, 8));
 const TOPICS: usize = 4;
 const CLIENTS_MAX: usize = 20;
 const STEPS: usize = 600;
-/// Rounds after which nothing is left to be said, obeyed or delivered.
-const ROUNDS_TO_REST: usize = 2_000;
 const EVENT_BYTES_MAX: usize = 1_000;
 const COMMAND_BYTES_MAX: usize = 64 * 1024;
 /// So small that events are cut, and that it is made anew.
@@ -66,11 +60,8 @@ struct Service {
 impl Service {
     fn new(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
-        let mut nodes = mesh::build_with(random.usize(1..=3), 16, 8);
-        nodes.pop();
-        let broker = nodes.pop().expect("the broker's node");
-        let ear = Ear::new(Duration::ZERO).expect("descriptors are left");
-        let router = Rc::new(Router::new(broker, HASHER, Arc::default(), ear).0);
+        let (places, router, _) = place::build(random.usize(1..=3), HASHER, place::limits());
+        let router = Rc::new(router);
         let subscribing = if random.bool() {
             Subscribing::Patterns(vec!["even:*".to_owned(), "odd:*".to_owned()])
         } else {
@@ -82,7 +73,7 @@ impl Service {
         let name = |topic| format!("{}:{topic}", if topic % 2 == 0 { "even" } else { "odd" });
         Self {
             random,
-            places: nodes.into_iter().map(|node| Place::new(node, limits())).collect(),
+            places,
             router,
             subscriber,
             status,
@@ -128,18 +119,7 @@ impl Service {
         let listener = Listener { slow_policy: SlowPolicy::Close, wants_news };
         let place = &mut self.places[owner];
         place.mesh.doorbell().get_up();
-        place.shard.arrive(Adoption {
-            socket: PretendSocket(Rc::clone(&wire)),
-            peer: ([127, 0, 0, 1], 1).into(),
-            admission: Admission {
-                protocol: Box::new(listener),
-                placement: Placement::Keyed(self.topics[topic].clone()),
-            },
-            response: Bytes::from_static(WELCOME),
-            unread: Bytes::new(),
-            lifetime: None,
-            permit: None,
-        });
+        place.arrive(&wire, listener, Placement::Keyed(self.topics[topic].clone()));
         self.clients.push(Client { topic, wire, owner, connected_at: None, has_left: false, wants_news });
         self.told.push(None);
     }
@@ -211,9 +191,8 @@ impl Service {
 
     /// One shard's turn, if it does not sleep. News and messages come down two lanes, in no order.
     fn turn(&mut self, shard: usize) {
-        let own = || self.clients.iter().filter(|client| client.owner == shard).map(|client| &*client.wire);
         let place = &mut self.places[shard];
-        if place.sleeps(own()) {
+        if place.sleeps() {
             return;
         }
         let has_news_first = self.random.bool();
@@ -229,7 +208,7 @@ impl Service {
         if !has_news_first {
             place.take_controls();
         }
-        place.hear(own());
+        place.hear();
         place.end_turn();
         for client in &mut self.clients {
             client.note_welcome(self.arrived[client.topic].len());
@@ -253,7 +232,7 @@ impl Service {
         for client in &self.clients {
             client.wire.borrow_mut().room = None;
         }
-        for _ in 0..ROUNDS_TO_REST {
+        place::settle(|| {
             if self.redis.as_ref().is_none_or(|redis| redis.is_dead) {
                 self.connection_changes();
             }
@@ -262,18 +241,8 @@ impl Service {
             self.router.take_control();
             self.router.resend();
             (0..self.places.len()).for_each(|shard| self.turn(shard));
-            if self.rests() {
-                return;
-            }
-        }
-        panic!("it never comes to rest");
-    }
-
-    fn rests(&self) -> bool {
-        let own = |shard| self.clients.iter().filter(move |client| client.owner == shard).map(|client| &*client.wire);
-        let is_done = self.router.resend() && !self.router.has_mail();
-        let is_quiet = self.redis.as_ref().is_some_and(PretendRedis::rests);
-        is_done && is_quiet && (0..self.places.len()).all(|shard| self.places[shard].sleeps(own(shard)))
+            self.redis.as_ref().is_some_and(PretendRedis::rests) && place::rest(&self.places, &self.router)
+        });
     }
 
     fn check(&self, seed: u64) {
@@ -294,19 +263,6 @@ impl Client {
     /// Whether the conversation goes on.
     fn is_there(&self) -> bool {
         !self.has_left && self.wire.borrow().state == WireState::Whole
-    }
-}
-
-fn limits() -> Limits {
-    Limits {
-        outbound_bytes_max: 1 << 20,
-        outbound_total_bytes_max: usize::MAX,
-        write_timeout: Duration::from_secs(10),
-        event_lifetime: None,
-        client_message_bytes_max: 1_000,
-        topics_per_connection_max: 3,
-        client_messages_per_second: 0,
-        rhythm: Rhythm { ping_interval: None, pong_timeout: Duration::from_secs(60) },
     }
 }
 

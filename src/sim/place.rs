@@ -1,13 +1,29 @@
 //! One shard's thread without the thread: it turns while there is something to do, else it sleeps until somebody rings.
 
 use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
-use crate::ear::Tick;
-use crate::engine::mesh::{Control, Delivery, MeshNode};
+use crate::ear::{Ear, Rhythm, Tick};
+use crate::engine::mesh::{Adoption, Control, Delivery, MeshNode};
+use crate::engine::placement::Placement;
+use crate::engine::protocol::{Admission, Protocol};
 use crate::engine::shard::{Limits, Shard};
-use crate::mesh::NodeId;
+use crate::engine::topic::TopicHasher;
+use crate::mesh::{self, NodeId};
 use crate::metrics::NodeMetrics;
+use crate::router::{Publications, Router};
+use bytes::Bytes;
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// The answer every pretend client waits for before it believes that it is connected.
+pub(super) const WELCOME: &[u8] = b"101\r\n\r\n";
+
+/// So few that lanes are full now and then.
+const MESSAGES_PER_LANE: usize = 16;
+const CONTROLS_PER_LANE: usize = 8;
+/// Rounds after which nothing is left in any lane: a schedule publishes fewer than 2 000 events, a turn takes at least one.
+const ROUNDS_TO_REST: usize = 4_000;
 
 pub(super) struct Place {
     pub(super) shard: Shard<PretendSocket>,
@@ -15,18 +31,68 @@ pub(super) struct Place {
     pub(super) metrics: Arc<NodeMetrics>,
     /// Pieces of the server's own news that it has heard.
     pub(super) notices: u64,
+    /// What lies between it and the clients that have come to it.
+    wires: Vec<Rc<RefCell<Wire>>>,
+}
+
+/// So many shards, the broker's router, and what clients want it to publish.
+pub(super) fn build(shards: usize, hasher: TopicHasher, limits: Limits) -> (Vec<Place>, Router, Publications) {
+    let mut nodes = mesh::build_with(shards, MESSAGES_PER_LANE, CONTROLS_PER_LANE);
+    nodes.truncate(shards + 1);
+    let broker = nodes.pop().expect("the broker's node");
+    let ear = Ear::new(Duration::ZERO).expect("descriptors are left");
+    let (router, publications) = Router::new(broker, hasher, Arc::default(), ear);
+    (nodes.into_iter().map(|node| Place::new(node, limits)).collect(), router, publications)
+}
+
+/// Limits that are in nobody's way.
+pub(super) fn limits() -> Limits {
+    Limits {
+        outbound_bytes_max: 1 << 20,
+        outbound_total_bytes_max: usize::MAX,
+        write_timeout: Duration::from_secs(10),
+        event_lifetime: None,
+        client_message_bytes_max: 1_000,
+        topics_per_connection_max: 3,
+        client_messages_per_second: 0,
+        rhythm: Rhythm { ping_interval: None, pong_timeout: Duration::from_secs(60) },
+    }
+}
+
+/// Whether every shard sleeps, and the router could.
+pub(super) fn rest(places: &[Place], router: &Router) -> bool {
+    router.resend() && !router.has_mail() && places.iter().all(Place::sleeps)
+}
+
+/// Lets everything come to rest: plays rounds until one says that nothing is left to do.
+pub(super) fn settle(mut round: impl FnMut() -> bool) {
+    assert!((0..ROUNDS_TO_REST).any(|_| round()), "it never comes to rest");
 }
 
 impl Place {
-    pub(super) fn new(mesh: MeshNode, limits: Limits) -> Self {
+    fn new(mesh: MeshNode, limits: Limits) -> Self {
         let metrics = Arc::<NodeMetrics>::default();
         let shard = Shard::new(mesh.id(), limits, Arc::clone(&metrics), Tick::default());
-        Self { shard, mesh, metrics, notices: 0 }
+        Self { shard, mesh, metrics, notices: 0, wires: Vec::new() }
     }
 
-    /// Whether it would sleep on: nobody has rung, and none of these wires has anything for it.
-    pub(super) fn sleeps<'a>(&self, mut wires: impl Iterator<Item = &'a RefCell<Wire>>) -> bool {
-        self.mesh.doorbell().is_asleep() && wires.all(|wire| wire.borrow().ready() == (false, false))
+    /// A client comes in over this wire.
+    pub(super) fn arrive(&mut self, wire: &Rc<RefCell<Wire>>, protocol: impl Protocol + 'static, placement: Placement) {
+        self.shard.arrive(Adoption {
+            socket: PretendSocket(Rc::clone(wire)),
+            peer: ([127, 0, 0, 1], 1).into(),
+            admission: Admission { protocol: Box::new(protocol), placement },
+            response: Bytes::from_static(WELCOME),
+            unread: Bytes::new(),
+            lifetime: None,
+            permit: None,
+        });
+        self.wires.push(Rc::clone(wire));
+    }
+
+    /// Whether it would sleep on: nobody has rung, and none of its wires has anything for it.
+    pub(super) fn sleeps(&self) -> bool {
+        self.mesh.doorbell().is_asleep() && self.wires.iter().all(|wire| wire.borrow().ready() == (false, false))
     }
 
     /// Takes what the server has to say to all clients.
@@ -51,10 +117,10 @@ impl Place {
         }
     }
 
-    /// Hears those of these wires, all its own, that have anything for it.
-    pub(super) fn hear<'a>(&mut self, wires: impl Iterator<Item = &'a RefCell<Wire>>) {
+    /// Hears those of its wires that have anything for it.
+    pub(super) fn hear(&mut self) {
         let mut scratch = [0; 512];
-        for wire in wires {
+        for wire in &self.wires {
             let (is_readable, is_writable) = wire.borrow().ready();
             let Some(id) = wire.borrow().seat else { continue };
             if is_writable {

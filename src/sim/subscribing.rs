@@ -1,25 +1,20 @@
 //! Connections that follow many topics by their own wish: what a subscription promises and when.
 
-use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
-use crate::ear::{Rhythm, Tick};
-use crate::engine::mesh::Adoption;
+use super::place::{self, Place, WELCOME};
+use super::socket::{Wire, WireState};
 use crate::engine::message::{Message, Origin};
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{
-    Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Protocol, PublishError, RAW_TEXT, Sealed, Seat,
+    Action, Actions, Answer, ClientMessage, Encoding, Notice, Protocol, PublishError, RAW_TEXT, Sealed, Seat,
 };
-use crate::engine::shard::{Limits, Shard};
+use crate::engine::shard::Limits;
 use crate::engine::topic::{Topic, TopicHasher};
-use crate::mesh::NodeId;
-use crate::metrics::NodeMetrics;
 use crate::wire::close::CloseCode;
 use crate::wire::frame;
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
 
 const HASHER: TopicHasher = TopicHasher::with_key((3, 4));
 
@@ -74,9 +69,8 @@ fn topic(name: &str) -> Topic {
 
 /// One shard with one client.
 struct Talk {
-    shard: Shard<PretendSocket>,
+    place: Place,
     encoding: &'static Encoding,
-    metrics: Arc<NodeMetrics>,
     wire: Rc<RefCell<Wire>>,
 }
 
@@ -87,36 +81,18 @@ impl Talk {
 
     /// A client that may follow so many topics.
     fn about(topics_per_connection_max: usize) -> Self {
-        let limits = Limits {
-            outbound_bytes_max: 10_000,
-            outbound_total_bytes_max: usize::MAX,
-            write_timeout: Duration::from_secs(10),
-            event_lifetime: None,
-            client_message_bytes_max: 1_000,
-            topics_per_connection_max,
-            client_messages_per_second: 0,
-            rhythm: Rhythm { ping_interval: None, pong_timeout: Duration::from_secs(60) },
-        };
-        let metrics = Arc::<NodeMetrics>::default();
-        let shard = Shard::new(NodeId::shard(0), limits, Arc::clone(&metrics), Tick::default());
-        let mut talk = Self { shard, encoding: &RAW_TEXT, metrics, wire: Rc::default() };
+        let limits = Limits { topics_per_connection_max, ..place::limits() };
+        let place = place::build(1, HASHER, limits).0.remove(0);
+        let mut talk = Self { place, encoding: &RAW_TEXT, wire: Rc::default() };
         talk.another(Placement::Anywhere);
-        assert_eq!(talk.heard(), b"101");
+        assert_eq!(talk.heard(), WELCOME);
         talk
     }
 
     /// Another client of the shard is the one that speaks from now on.
     fn another(&mut self, placement: Placement) {
-        self.wire = Rc::new(RefCell::new(Wire::default()));
-        self.shard.arrive(Adoption {
-            socket: PretendSocket(Rc::clone(&self.wire)),
-            peer: ([127, 0, 0, 1], 1).into(),
-            admission: Admission { protocol: Box::new(Commands(self.encoding)), placement },
-            response: Bytes::from_static(b"101"),
-            unread: Bytes::new(),
-            lifetime: None,
-            permit: None,
-        });
+        self.wire = Rc::default();
+        self.place.arrive(&self.wire, Commands(self.encoding), placement);
     }
 
     /// The client says something; what the broker is told by that: topic, followers, ticket.
@@ -124,18 +100,18 @@ impl Talk {
         let length = u8::try_from(command.len()).expect("commands are short");
         let mut bytes = [&[0x81, 0x80 | length, 0, 0, 0, 0], command.as_bytes()].concat();
         let id = self.wire.borrow().seat.expect("it has a seat");
-        self.shard.received(id, &mut bytes);
+        self.place.shard.received(id, &mut bytes);
         self.told()
     }
 
     fn told(&mut self) -> Vec<(String, u32, Option<u64>)> {
-        let interests = self.shard.outgoing().interests.drain(..);
+        let interests = self.place.shard.outgoing().interests.drain(..);
         interests.map(|news| (news.topic.display().into_owned(), news.followers, news.ticket)).collect()
     }
 
     fn deliver(&mut self, name: &str, event: &str) {
-        if let Some(place) = self.shard.place(&topic(name)) {
-            self.shard.deliver(place, &Message::copied(topic(name), event));
+        if let Some(place) = self.place.shard.place(&topic(name)) {
+            self.place.shard.deliver(place, &Message::copied(topic(name), event));
         }
     }
 
@@ -146,7 +122,7 @@ impl Talk {
     }
 
     fn heard(&mut self) -> Vec<u8> {
-        self.shard.end_turn(&mut PretendOutlet);
+        self.place.end_turn();
         std::mem::take(&mut self.wire.borrow_mut().to_client)
     }
 }
@@ -161,7 +137,7 @@ fn a_subscription_delivers_from_its_confirmation_on_and_ends_at_once() {
     let told = talk.say("+a");
     assert_eq!((told[0].0.as_str(), told[0].1), ("a", 1));
     assert_eq!(talk.publish("a"), b"", "before the confirmation nothing arrives");
-    talk.shard.listening(ticket(&told));
+    talk.place.shard.listening(ticket(&told));
     assert_eq!(talk.heard(), b"\x81\x02=a");
     assert_eq!(talk.publish("a"), b"\x81\x05event");
     assert_eq!(talk.publish("b"), b"");
@@ -174,14 +150,14 @@ fn who_comes_and_who_leaves_within_a_turn_gets_exactly_what_was_delivered_in_bet
     let mut talk = Talk::begin();
     talk.another(Placement::Keyed(topic("a")));
     let waiting = ticket(&talk.told());
-    talk.shard.listening(waiting);
-    assert_eq!(talk.heard(), b"101", "somebody follows already");
+    talk.place.shard.listening(waiting);
+    assert_eq!(talk.heard(), WELCOME, "somebody follows already");
     talk.another(Placement::Anywhere);
     talk.heard();
     let told = talk.say("+a");
     for (number, event) in ["early", "timely", "late"].into_iter().enumerate() {
         match number {
-            1 => talk.shard.listening(ticket(&told)),
+            1 => talk.place.shard.listening(ticket(&told)),
             2 => drop(talk.say("-a")),
             _ => {}
         }
@@ -195,7 +171,7 @@ fn subscribing_twice_is_one_subscription_confirmed_twice() {
     let mut talk = Talk::begin();
     let told = talk.say("+a");
     assert_eq!(talk.say("+a"), [], "the broker is asked once");
-    talk.shard.listening(ticket(&told));
+    talk.place.shard.listening(ticket(&told));
     assert_eq!(talk.heard(), b"\x81\x02=a\x81\x02=a");
     assert_eq!(talk.say("+a"), []);
     assert_eq!(talk.publish("a"), b"\x81\x02=a\x81\x05event");
@@ -210,7 +186,7 @@ fn a_connection_follows_so_many_topics_and_no_more() {
     assert_eq!(talk.say("+d"), []);
     assert_eq!(talk.heard(), b"\x81\x02>d", "three are asked for");
     for ticket in tickets {
-        talk.shard.listening(ticket);
+        talk.place.shard.listening(ticket);
     }
     talk.say("+d");
     assert_eq!(talk.heard(), b"\x81\x02=a\x81\x02=b\x81\x02=c\x81\x02>d", "three are followed");
@@ -228,7 +204,7 @@ fn a_publisher_gets_everybody_elses_events_of_a_turn_in_their_order_and_none_of_
     talk.heard();
     for wish in ["+a", "+b"] {
         let told = talk.say(wish);
-        talk.shard.listening(ticket(&told));
+        talk.place.shard.listening(ticket(&told));
     }
     talk.heard();
     for event in ["one1", "two7", "two2", "thr7", "thr3"] {
@@ -252,9 +228,9 @@ fn an_event_is_encoded_once_for_all_who_get_it_in_the_same_form() {
         talk.encoding = encoding;
         talk.another(Placement::Keyed(topic("a")));
         let told = talk.told();
-        talk.shard.listening(ticket(&told));
+        talk.place.shard.listening(ticket(&told));
     }
-    let encodes = |talk: &Talk| talk.metrics.encodings().collect::<Vec<_>>();
+    let encodes = |talk: &Talk| talk.place.metrics.encodings().collect::<Vec<_>>();
     for event in ["x", "y"] {
         talk.deliver("a", event);
     }
@@ -268,15 +244,15 @@ fn fifty_topics_that_touch_a_connection_in_one_turn_cost_one_write() {
     let names: Vec<String> = (0..50).map(|number| format!("topic {number}")).collect();
     for name in &names {
         let told = talk.say(&format!("+{name}"));
-        talk.shard.listening(ticket(&told));
+        talk.place.shard.listening(ticket(&told));
     }
     talk.heard();
-    let before = talk.metrics.kernel_sends.get();
+    let before = talk.place.metrics.kernel_sends.get();
     for name in &names {
         talk.deliver(name, "event");
     }
     assert_eq!(talk.heard(), b"\x81\x05event".repeat(50));
-    assert_eq!(talk.metrics.kernel_sends.get() - before, 1);
+    assert_eq!(talk.place.metrics.kernel_sends.get() - before, 1);
 }
 
 #[test]
@@ -285,7 +261,7 @@ fn leaving_before_the_confirmation_leaves_nothing_behind() {
     let waiting = ticket(&talk.say("+a"));
     assert_eq!(talk.say("-a"), []);
     assert_eq!(talk.heard(), b"\x81\x02=a\x81\x02~a", "both wishes have their answer");
-    talk.shard.listening(waiting);
+    talk.place.shard.listening(waiting);
     assert_eq!(talk.told(), [("a".to_owned(), 0, None)], "now it is given up");
     assert_eq!(talk.publish("a"), b"");
 }
@@ -296,10 +272,10 @@ fn a_client_that_breaks_off_before_the_confirmation_leaves_nothing_behind() {
     let waiting = ticket(&talk.say("+a"));
     let id = talk.wire.borrow().seat.expect("it has a seat");
     talk.wire.borrow_mut().state = WireState::Broken;
-    talk.shard.readable(id, &mut [0; 16]);
-    talk.shard.listening(waiting);
+    talk.place.shard.readable(id, &mut [0; 16]);
+    talk.place.shard.listening(waiting);
     assert_eq!(talk.told(), [("a".to_owned(), 0, None)]);
-    assert!(talk.shard.is_empty());
+    assert!(talk.place.shard.is_empty());
 }
 
 #[test]
@@ -309,19 +285,19 @@ fn coming_back_before_the_confirmation_counts_from_the_first_one() {
     talk.say("-a");
     let second = ticket(&talk.say("+a"));
     assert_eq!(talk.heard(), b"\x81\x02=a\x81\x02~a");
-    talk.shard.listening(first);
+    talk.place.shard.listening(first);
     assert_eq!(talk.publish("a"), b"\x81\x02=a\x81\x05event");
-    talk.shard.listening(second);
+    talk.place.shard.listening(second);
     assert_eq!(talk.publish("a"), b"\x81\x05event", "one subscription");
     talk.say("-a");
-    assert!(talk.shard.place(&topic("a")).is_none(), "nothing is left of the second ticket");
+    assert!(talk.place.shard.place(&topic("a")).is_none(), "nothing is left of the second ticket");
 }
 
 #[test]
 fn a_publication_that_fails_is_told_to_its_client() {
     let mut talk = Talk::begin();
     let id = talk.wire.borrow().seat.expect("it has a seat");
-    talk.shard.unpublished(id, &topic("a"), PublishError::Unavailable);
+    talk.place.shard.unpublished(id, &topic("a"), PublishError::Unavailable);
     assert_eq!(talk.heard(), b"\x81\x0dUnavailable a");
 }
 
@@ -329,7 +305,7 @@ fn a_publication_that_fails_is_told_to_its_client() {
 fn what_a_client_publishes_goes_to_the_broker() {
     let mut talk = Talk::begin();
     talk.say("!a");
-    let publications = std::mem::take(&mut talk.shard.outgoing().publications);
+    let publications = std::mem::take(&mut talk.place.shard.outgoing().publications);
     assert_eq!(publications.len(), 1);
     assert_eq!((publications[0].topic.name(), &publications[0].payload[..]), (&b"a"[..], &b"from a client"[..]));
 }

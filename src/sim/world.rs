@@ -1,17 +1,15 @@
 //! Everything that exists in a simulation and everything that may happen in it.
 
 use super::listener::Listener;
-use super::model::{Client, WELCOME};
-use super::place::Place;
-use super::socket::{PretendSocket, Wire, WireState};
-use crate::ear::{Ear, Rhythm, Tick};
-use crate::engine::mesh::Adoption;
+use super::model::Client;
+use super::place::{self, Place};
+use super::socket::{Wire, WireState};
+use crate::ear::Tick;
 use crate::engine::message::Message;
 use crate::engine::placement::{Placement, Spread};
-use crate::engine::protocol::{Admission, SlowPolicy};
+use crate::engine::protocol::SlowPolicy;
 use crate::engine::shard::Limits;
 use crate::engine::topic::{Topic, TopicHasher};
-use crate::mesh;
 use crate::mesh::NodeId;
 use crate::metrics::{Drop, NodeMetrics};
 use crate::router::Router;
@@ -21,15 +19,9 @@ use fastrand::Rng;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 const TOPICS: usize = 5;
-/// Rounds after which nothing is left in any lane: a schedule publishes fewer than 2 000 events, a turn takes at least one.
-const ROUNDS_TO_REST: usize = 4_000;
-/// So few that lanes are full now and then.
-const MESSAGES_PER_LANE: usize = 16;
-const CONTROLS_PER_LANE: usize = 8;
 const OUTBOUND_BYTES_MAX: usize = 2_000;
 /// Followers of a topic on its owner above which further ones go elsewhere: most topics come to that.
 const FOLLOWERS_ON_OWNER_MAX: usize = 2;
@@ -60,30 +52,23 @@ impl World {
         let limits = Limits {
             outbound_bytes_max: OUTBOUND_BYTES_MAX,
             outbound_total_bytes_max: [usize::MAX, 2 * OUTBOUND_BYTES_MAX][random.usize(..2)],
-            write_timeout: Duration::from_secs(10),
             event_lifetime: [None, Some(Duration::from_secs(5))][random.usize(..2)],
-            client_message_bytes_max: 1_000,
-            topics_per_connection_max: 3,
-            client_messages_per_second: 0,
-            rhythm: Rhythm { ping_interval: None, pong_timeout: Duration::from_secs(60) },
+            ..place::limits()
         };
         let hasher = TopicHasher::with_key((seed, 1));
-        let mut nodes = mesh::build_with(shards, MESSAGES_PER_LANE, CONTROLS_PER_LANE);
-        nodes.pop();
-        let broker = nodes.pop().expect("the broker's node");
-        let (router, _) =
-            Router::new(broker, hasher, Arc::default(), Ear::new(Duration::ZERO).expect("descriptors are left"));
         let topics = (0..TOPICS).map(|topic| hasher.topic(Bytes::from(format!("topic-{topic}")))).collect();
+        let spreads = vec![Spread::above(FOLLOWERS_ON_OWNER_MAX); shards];
+        let (shards, router, _) = place::build(shards, hasher, limits);
         Self {
             seed,
             random,
-            shards: nodes.into_iter().map(|node| Place::new(node, limits)).collect(),
-            spreads: vec![Spread::above(FOLLOWERS_ON_OWNER_MAX); shards],
+            flying: shards.iter().map(|_| VecDeque::new()).collect(),
+            shards,
+            spreads,
             router,
             topics,
             published: vec![Vec::new(); TOPICS],
             clients: Vec::new(),
-            flying: (0..shards).map(|_| VecDeque::new()).collect(),
             elapsed: Duration::ZERO,
             slow_policy,
             may_miss: slow_policy != SlowPolicy::Close || limits.event_lifetime.is_some(),
@@ -111,21 +96,12 @@ impl World {
         for client in &self.clients {
             client.wire.borrow_mut().room = None;
         }
-        for _ in 0..ROUNDS_TO_REST {
+        place::settle(|| {
             self.router.take_control();
             self.router.resend();
             (0..self.shards.len()).for_each(|shard| self.turn(shard));
-            if self.rests() {
-                return;
-            }
-        }
-        panic!("seed {}: it never comes to rest", self.seed);
-    }
-
-    /// Whether every shard sleeps, and the router could.
-    fn rests(&self) -> bool {
-        let is_done = self.router.resend() && !self.router.has_mail();
-        is_done && (0..self.shards.len()).all(|shard| self.sleeps(shard))
+            self.flying.iter().all(VecDeque::is_empty) && place::rest(&self.shards, &self.router)
+        });
     }
 
     pub(super) fn check(&self) {
@@ -169,20 +145,15 @@ impl World {
         self.router.resend();
     }
 
-    fn sleeps(&self, shard: usize) -> bool {
-        let own = self.clients.iter().filter(|client| client.owner == shard);
-        self.flying[shard].is_empty() && self.shards[shard].sleeps(own.map(|client| &*client.wire))
-    }
-
     /// One shard's turn, if it does not sleep.
     fn turn(&mut self, shard: usize) {
-        if self.sleeps(shard) {
+        if self.flying[shard].is_empty() && self.shards[shard].sleeps() {
             return;
         }
         self.land(shard);
         let place = &mut self.shards[shard];
         place.take_deliveries(self.random.usize(1..20));
-        place.hear(self.clients.iter().filter(|client| client.owner == shard).map(|client| &*client.wire));
+        place.hear();
         place.end_turn();
         for client in &mut self.clients {
             client.note_welcome(self.published[client.topic].len());
@@ -204,15 +175,7 @@ impl World {
                 continue;
             }
             let listener = Listener { slow_policy: self.slow_policy, wants_news: client.wants_news };
-            self.shards[shard].shard.arrive(Adoption {
-                socket: PretendSocket(Rc::clone(&client.wire)),
-                peer: ([127, 0, 0, 1], 1).into(),
-                admission: Admission { protocol: Box::new(listener), placement },
-                response: Bytes::from_static(WELCOME),
-                unread: Bytes::new(),
-                lifetime: None,
-                permit: None,
-            });
+            self.shards[shard].arrive(&client.wire, listener, placement);
         }
     }
 
