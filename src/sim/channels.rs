@@ -264,7 +264,9 @@ impl Client {
                 _ => {}
             }
         }
-        let is_there = !self.has_left && self.wire.borrow().state == WireState::Whole;
+        let wire = self.wire.borrow();
+        let is_there = !self.has_left && wire.state == WireState::Whole;
+        assert!(!is_there || wire.to_client.starts_with(WELCOME), "{context}: it waits for its welcome");
         if let Some((next, _)) = follows.filter(|_| is_there) {
             assert_eq!(next, usize::MAX, "{context}: the end is missing, {} were published", published.len());
         }

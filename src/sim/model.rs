@@ -69,12 +69,17 @@ impl Client {
         heard
     }
 
+    fn has_ended(&self, heard: &Heard) -> bool {
+        self.has_left || heard.close.is_some() || self.wire.borrow().state == WireState::Dropped
+    }
+
     /// What it heard must be events of its topic in their order, from no later than its welcome up to the last one unless
     /// the conversation has ended. Where the slow may miss some, whoever wants to know is told how many, and where.
     pub(super) fn check(&self, published: &[String], may_miss: bool, context: &str) {
         let heard = self.hear();
         let Some(connected_at) = self.connected_at else {
             assert!(heard.events.is_empty(), "{context}: events without a welcome");
+            assert!(self.has_ended(&heard), "{context}: it waits for its welcome");
             return;
         };
         let places: Vec<usize> = heard.events.iter().map(|event| position(published, event, context)).collect();
@@ -93,8 +98,9 @@ impl Client {
                 heard.gaps
             );
         }
-        let has_ended = self.has_left || heard.close.is_some() || self.wire.borrow().state == WireState::Dropped;
-        if !has_ended && let Some(last) = places.last() {
+        if !self.has_ended(&heard)
+            && let Some(last) = places.last()
+        {
             assert!(accounts(published.len() - last - 1, places.len()), "{context}: the end is missing");
         }
     }

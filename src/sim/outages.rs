@@ -117,9 +117,7 @@ impl Service {
         let (topic, wants_news) = (self.random.usize(..TOPICS), self.random.bool());
         let (wire, owner) = (Rc::new(RefCell::new(Wire::default())), self.random.usize(..self.places.len()));
         let listener = Listener { slow_policy: SlowPolicy::Close, wants_news };
-        let place = &mut self.places[owner];
-        place.mesh.doorbell().get_up();
-        place.arrive(&wire, listener, Placement::Keyed(self.topics[topic].clone()));
+        self.places[owner].arrive(&wire, listener, Placement::Keyed(self.topics[topic].clone()));
         self.clients.push(Client { topic, wire, owner, connected_at: None, has_left: false, wants_news });
         self.told.push(None);
     }

@@ -76,8 +76,9 @@ impl Place {
         Self { shard, mesh, metrics, notices: 0, wires: Vec::new() }
     }
 
-    /// A client comes in over this wire.
+    /// A client comes in over this wire, which wakes whoever sleeps.
     pub(super) fn arrive(&mut self, wire: &Rc<RefCell<Wire>>, protocol: impl Protocol + 'static, placement: Placement) {
+        self.mesh.doorbell().get_up();
         self.shard.arrive(Adoption {
             socket: PretendSocket(Rc::clone(wire)),
             peer: ([127, 0, 0, 1], 1).into(),
