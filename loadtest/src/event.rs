@@ -13,6 +13,9 @@ const HEAD: &str = r#"{"type":"node_completed","run_id":""#;
 const TAIL: &str = r#"","node_id":"search","status":"completed","counter":1,"result_ref":"sha256:9f86d081884c7d65","timestamp":1700000000}"#;
 
 impl<'a> Event<'a> {
+    /// The sequence number that nothing comes behind.
+    pub const END: u64 = u64::MAX;
+
     /// The event as its coordinator publishes it.
     pub fn json(&self) -> String {
         format!("{HEAD}{}:{:016x}{TAIL}", self.username, self.sequence)

@@ -27,24 +27,12 @@ const OUTAGE: Duration = Duration::from_secs(6);
 /// What lasts longer than this costs the connection: it was silent for three seconds. Until then TCP may still mend it.
 const UNMENDED_AFTER: Duration = Duration::from_secs(4);
 
-/// Longer than any order of words on a connection takes.
-const A_MOMENT: Duration = Duration::from_millis(300);
-
 /// A server whose Redis is at the other end, with people who listen.
 struct Scene<'a> {
     network: &'a Network,
     server: Server,
     redis: Redis,
     street: Street,
-}
-
-/// Ends a street's day where nobody else does.
-struct Curtain<'a>(&'a Street);
-
-impl Drop for Curtain<'_> {
-    fn drop(&mut self) {
-        self.0.end();
-    }
 }
 
 /// How long it took to notice a fault, and to serve again once it was over.
@@ -65,19 +53,9 @@ fn perform(network: &Network, play: impl FnOnce(&Scene) -> Outage) -> (Scene<'_>
     let redis = network.redis();
     let server = Launch::beside(Network::weak_address(&redis)).start().unwrap();
     let scene = Scene { network, server, redis, street: Street::default() };
-    let (heard, outage) = thread::scope(|scope| {
-        let street = &scene.street;
-        // A failure ends the play, and the publisher with it.
-        let _curtain = Curtain(street);
-        let listening: Vec<_> =
-            street.connect(&scene.server).into_iter().map(|client| scope.spawn(|| street.listen(client))).collect();
-        let publishing = scope.spawn(|| street.publish(scene.redis.address()));
-        eventually("events arrive", || (street.heard() > 100).then_some(()));
-        let outage = play(&scene);
-        thread::sleep(A_MOMENT);
-        street.end();
-        publishing.join().unwrap();
-        (listening.into_iter().map(|client| client.join().unwrap()).collect(), outage)
+    let (heard, outage) = scene.street.perform(&scene.server, scene.redis.address(), || {
+        eventually("events arrive", || (scene.street.heard() > 100).then_some(()));
+        play(&scene)
     });
     (scene, heard, outage)
 }

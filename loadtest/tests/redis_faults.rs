@@ -66,11 +66,7 @@ fn killed_again_and_again_under_load_it_costs_gaps_that_are_announced_and_nothin
     let mut redis = Redis::start().unwrap();
     let server = Launch::with_redis(&redis).start().unwrap();
     let town = Town::of(redis.address());
-    let (heard, facts) = thread::scope(|scope| {
-        // Everybody listens before anything is published.
-        let clients = town.connect(&server);
-        let listening: Vec<_> = clients.into_iter().map(|client| scope.spawn(|| town.listen(client))).collect();
-        let publishing = scope.spawn(|| town.publish());
+    let (heard, owed) = town.perform(&server, || {
         for _ in 0..kills {
             // Long enough for the connection to count as one, and for outages of all lengths up to two seconds.
             thread::sleep(Duration::from_millis(fastrand::u64(1_100..1_600)));
@@ -81,12 +77,8 @@ fn killed_again_and_again_under_load_it_costs_gaps_that_are_announced_and_nothin
             eventually("the first event is back", || town.is_back().then_some(()));
             wait_for_ready(&server, 200);
         }
-        thread::sleep(A_MOMENT);
-        town.end();
-        let facts = publishing.join().unwrap();
-        (listening.into_iter().map(|client| client.join().unwrap()).collect::<Vec<_>>(), facts)
     });
-    town.judge(&heard, &facts, kills);
+    town.judge(&heard, &owed, kills);
     assert_eq!(server.count("/broker/reconnects"), kills as u64);
     assert_eq!(server.count("/broker/epoch"), kills as u64 + 1);
     assert!(mentions(&server) <= 2 * kills, "one line for each connection and outage:\n{}", server.log());

@@ -1,18 +1,15 @@
 //! A town whose events are numbered in one row, and what must have become of each.
 
-use loadtest::{Client, Heard, Publisher, Row, Server};
+use loadtest::{Heard, Publisher, Row, Server};
 use std::net::SocketAddr;
-use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 const USERS: u64 = 20;
 
-/// So many events at a time and so often: 5 000 a second.
+/// Events at a time: 5 000 a second.
 const BATCH: u64 = 50;
-const BATCH_PERIOD: Duration = Duration::from_millis(10);
 
 /// How soon a Redis that does not answer is asked again: it is also how exactly it is known when it does.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
@@ -20,7 +17,6 @@ const ASK_AGAIN: Duration = Duration::from_millis(5);
 pub(super) struct Town {
     redis: SocketAddr,
     row: Row,
-    is_over: AtomicBool,
     outages: Mutex<Vec<Outage>>,
 }
 
@@ -33,23 +29,18 @@ struct Outage {
     back: Option<Instant>,
 }
 
-/// What is known about events without asking a client.
-pub(super) struct Facts {
-    /// How many were published or tried to be.
-    begun: u64,
-    /// Events that Redis has given to a subscriber for certain.
-    owed: Vec<u64>,
-}
-
 impl Town {
     /// One whose events go there.
     pub(super) fn of(redis: SocketAddr) -> Self {
-        Self { redis, row: Row::of(USERS), is_over: AtomicBool::new(false), outages: Mutex::default() }
+        Self { redis, row: Row::of(USERS, BATCH), outages: Mutex::default() }
     }
 
-    /// A client for everybody.
-    pub(super) fn connect(&self, server: &Server) -> Vec<(u64, Client)> {
-        self.row.connect(server)
+    /// Everybody listens, and events go to whatever Redis there is, until `play` has ended: what everybody heard, and the
+    /// events that Redis has given to a subscriber for certain.
+    pub(super) fn perform(&self, server: &Server, play: impl FnOnce()) -> (Vec<Vec<Heard>>, Vec<u64>) {
+        let mut owed = Vec::new();
+        let (heard, ()) = self.row.perform(server, |number| self.note_heard(number), || self.publish(&mut owed), play);
+        (heard, owed)
     }
 
     /// An outage begins.
@@ -62,19 +53,16 @@ impl Town {
         self.outages().last().is_some_and(|outage| outage.back.is_some())
     }
 
-    /// Nothing more is published.
-    pub(super) fn end(&self) {
-        self.is_over.store(true, SeqCst);
-    }
-
     fn outages(&self) -> MutexGuard<'_, Vec<Outage>> {
         self.outages.lock().unwrap()
     }
 
-    /// Publishes until the end, to whatever Redis there is.
-    pub(super) fn publish(&self) -> Facts {
-        let mut facts = Facts { begun: 0, owed: Vec::new() };
-        while !self.is_over.load(SeqCst) {
+    fn publish(&self, owed: &mut Vec<u64>) -> Publisher {
+        let mut certain = |batch: &[(u64, i64)]| {
+            assert!(batch.iter().all(|&(_, receivers)| receivers <= 1), "one instance subscribes once: {batch:?}");
+            owed.extend(batch.iter().filter(|(_, receivers)| *receivers == 1).map(|(number, _)| number));
+        };
+        while !self.row.is_over() {
             let answering = Publisher::connect(self.redis).and_then(|mut publisher| {
                 publisher.command(&["PING"])?;
                 Ok(publisher)
@@ -84,57 +72,26 @@ impl Town {
                 continue;
             };
             if let Some(outage) = self.outages().last_mut() {
-                outage.answered.get_or_insert((Instant::now(), facts.begun));
+                outage.answered.get_or_insert((Instant::now(), self.row.begun()));
             }
-            self.publish_to(&mut publisher, &mut facts);
+            // A Redis that is gone comes back, or the row is over.
+            drop(self.row.publish(&mut publisher, &mut certain));
         }
-        self.row.end(&mut Publisher::connect(self.redis).unwrap());
-        facts
+        Publisher::connect(self.redis).unwrap()
     }
 
-    /// Publishes until the end or until this Redis is gone.
-    ///
-    /// Redis answers publishers and serves subscribers at the end of each of its turns, and may be killed in between. So
-    /// what it has given to a subscriber is certain once it has answered the *next* batch.
-    fn publish_to(&self, publisher: &mut Publisher, facts: &mut Facts) {
-        let (mut uncertain, mut due) = (Vec::new(), Instant::now());
-        loop {
-            let batch = facts.begun..facts.begun + BATCH;
-            facts.begun = batch.end;
-            let Some(given) = self.publish_batch(publisher, batch) else { return };
-            facts.owed.append(&mut uncertain);
-            uncertain = given;
-            if self.is_over.load(SeqCst) {
-                return facts.owed.append(&mut uncertain);
-            }
-            due += BATCH_PERIOD;
-            thread::sleep(due.saturating_duration_since(Instant::now()));
+    fn note_heard(&self, number: u64) {
+        if let Some(outage) = self.outages().last_mut()
+            && outage.answered.is_some_and(|(_, first)| number >= first)
+        {
+            outage.back.get_or_insert_with(Instant::now);
         }
-    }
-
-    /// The numbers of those that a subscriber got; `None` where not all were answered.
-    fn publish_batch(&self, publisher: &mut Publisher, batch: Range<u64>) -> Option<Vec<u64>> {
-        self.row.send(publisher, batch.clone()).ok()?;
-        let receivers: Vec<i64> = batch.clone().map(|_| publisher.receivers().ok()).collect::<Option<_>>()?;
-        assert!(receivers.iter().all(|&receivers| receivers <= 1), "one instance subscribes once: {receivers:?}");
-        Some(batch.zip(receivers).filter_map(|(number, receivers)| (receivers == 1).then_some(number)).collect())
-    }
-
-    /// What one client hears until the end.
-    pub(super) fn listen(&self, client: (u64, Client)) -> Vec<Heard> {
-        self.row.listen(client, |number| {
-            if let Some(outage) = self.outages().last_mut()
-                && outage.answered.is_some_and(|(_, first)| number >= first)
-            {
-                outage.back.get_or_insert_with(Instant::now);
-            }
-        })
     }
 
     /// Holds what everybody heard against what is known, and says how long the first event took.
-    pub(super) fn judge(&self, heard: &[Vec<Heard>], facts: &Facts, outages: usize) {
-        let delivered = self.row.judge(heard, facts.begun, facts.owed.iter().copied(), outages as u64);
-        let (begun, owed) = (facts.begun, facts.owed.len());
+    pub(super) fn judge(&self, heard: &[Vec<Heard>], owed: &[u64], outages: usize) {
+        let delivered = self.row.judge(heard, owed.iter().copied(), outages as u64);
+        let (begun, owed) = (self.row.begun(), owed.len());
         println!("{outages} outages: {begun} events begun, {owed} owed, {delivered} delivered");
         let mut waits: Vec<u128> = self.outages().iter().filter_map(Outage::wait_ms).collect();
         waits.sort_unstable();

@@ -90,7 +90,7 @@ impl Browser<'_> {
             }
             let event = Event::parse(text.as_bytes()).unwrap_or_else(|| panic!("nobody published {text}"));
             assert_eq!(event.username, username, "a stranger's event");
-            if event.sequence == Town::END {
+            if event.sequence == Event::END {
                 return visit;
             }
             visit.note(event.sequence);

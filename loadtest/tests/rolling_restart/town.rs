@@ -29,9 +29,6 @@ pub(crate) struct Town {
 pub(crate) struct Count(AtomicUsize);
 
 impl Town {
-    /// The number that nothing comes behind.
-    pub(crate) const END: u64 = u64::MAX;
-
     /// One whose browsers connect there.
     pub(crate) fn of(address: SocketAddr, users: usize, events_per_second: u32) -> Self {
         Self {
@@ -73,7 +70,7 @@ impl Town {
             thread::sleep(due.saturating_duration_since(Instant::now()));
         }
         for username in &self.usernames {
-            publisher.publish(username, Event { username, sequence: Self::END }.json()).unwrap();
+            publisher.publish(username, Event { username, sequence: Event::END }.json()).unwrap();
         }
     }
 
