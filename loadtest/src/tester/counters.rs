@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Counters {
     /// `/admin/stats`.
     stats: Value,
-    /// `/metrics`, summed over all labels but `le`, by name.
+    /// `/metrics`, summed over all labels, by name.
     metrics: BTreeMap<String, f64>,
 }
 
@@ -24,8 +24,13 @@ impl Counters {
             exchange(target.address, &request).ok().filter(|answer| answer.status == 200)
         };
         let stats = page("/admin/stats")?.json();
-        let metrics = page("/metrics").map(|answer| sums(&answer.text())).unwrap_or_default();
-        stats.is_object().then_some(Self { stats, metrics })
+        let metrics = page("/metrics").map(|answer| answer.text()).unwrap_or_default();
+        stats.is_object().then(|| Self::of(stats, &metrics))
+    }
+
+    /// Both pages as they were read.
+    pub(crate) fn of(stats: Value, metrics: &str) -> Self {
+        Self { stats, metrics: sums(metrics) }
     }
 
     /// A number of `/admin/stats` by JSON pointer; 0 where it is absent.
