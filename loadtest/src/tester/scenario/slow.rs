@@ -47,9 +47,11 @@ const SHARE: f64 = 0.05;
 
 fn slow_down(stage: &mut Stage<'_, '_, '_>) {
     let all = stage.plan().seconds;
-    // Looking costs something: the calm part pays for it, too.
+    // Looking and asking cost something: the calm part pays for it, too.
     let mut ends = SlowEnds::new(stage);
-    let mut goes_on = watch_for(stage, all * CALM, |stage| ends.look(stage.board(), 0));
+    let mut goes_on = watch_for(stage, all * CALM, |stage| {
+        are_gone(stage, &mut ends, 0);
+    });
     let calm = stage.end_phase();
     stage.add_round(calm.round("the others before"));
     if !goes_on {
@@ -60,9 +62,9 @@ fn slow_down(stage: &mut Stage<'_, '_, '_>) {
     let mut ends = SlowEnds::new(stage);
     let mut has_read_on = false;
     goes_on = watch_for(stage, all * (1.0 - CALM), |stage| {
-        ends.look(stage.board(), stage.now().saturating_sub(from));
+        let are_gone = are_gone(stage, &mut ends, stage.now().saturating_sub(from));
         // The last of them may still learn why: the server waits for a moment before it drops who was closed.
-        if !has_read_on && (ends.are_gone() || are_closed(stage)) {
+        if are_gone && !has_read_on {
             has_read_on = true;
             stage.order();
         }
@@ -87,6 +89,13 @@ fn watch_for(stage: &mut Stage<'_, '_, '_>, seconds: f64, mut look: impl FnMut(&
         look(stage);
     }
     true
+}
+
+/// Looks again, so many nanoseconds after they began to be slow, and asks the server: whether one says that all are gone.
+fn are_gone(stage: &Stage<'_, '_, '_>, ends: &mut SlowEnds, now: u64) -> bool {
+    ends.look(stage.board(), now);
+    let are_closed = are_closed(stage);
+    ends.are_gone() || are_closed
 }
 
 /// Whether the server says that it has closed as many as are slow.
