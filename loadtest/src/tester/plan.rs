@@ -277,6 +277,9 @@ impl Plan {
             Load::Window(_) if self.course.restless > 0 => {
                 Err(format!("{} has no --window: an event would wait for clients who are not there", self.scenario))
             }
+            Load::Window(_) if self.course.outlasts_broker => {
+                Err(format!("{} has no --window: an event would wait for a broker that is not there", self.scenario))
+            }
             _ => Ok(()),
         }
     }

@@ -11,6 +11,7 @@ use super::dialect::{self, Dialect};
 use super::plan::{Plan, Publish};
 use super::target::{Target, resolve};
 use super::template::Template;
+use crate::patience::PATIENCE;
 use rustix::event::PollFlags;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -35,8 +36,9 @@ pub trait Publisher: Send {
     /// For waiting until [`Publisher::interest`] is met.
     fn descriptor(&self) -> BorrowedFd<'_>;
 
-    /// Whether it has no connection and takes no event now; one that never comes back by itself says so by an error.
-    fn is_away(&mut self) -> bool {
+    /// Whether it has no connection and takes no event now: turns bring it back. One that never comes back by itself says
+    /// so by an error.
+    fn is_away(&self) -> bool {
         false
     }
 
@@ -81,25 +83,24 @@ impl Answers {
 pub(crate) fn connect(plan: &Plan) -> Result<Vec<Box<dyn Publisher>>, String> {
     let dialect = dialect::find(&plan.protocol).ok_or_else(|| format!("no protocol {}", plan.protocol))?;
     let one = || -> Result<Box<dyn Publisher>, String> {
-        if !plan.course.outlasts_broker {
-            return connect_one(&plan.publish, dialect);
+        match &plan.publish {
+            Publish::Redis { address, .. } if plan.course.outlasts_broker => {
+                Ok(Box::new(enduring::Enduring::from(connect_redis(address)?)))
+            }
+            publish => connect_one(publish, dialect),
         }
-        let publish = plan.publish.clone();
-        let enduring = enduring::Enduring::connect(Box::new(move || connect_one(&publish, dialect)))?;
-        Ok(Box::new(enduring))
     };
     (0..plan.publishers).map(|_| one()).collect()
 }
 
+fn connect_redis(address: &str) -> Result<redis::Redis, String> {
+    redis::Redis::connect(resolve(address, 6379)?, PATIENCE)
+        .map_err(|error| format!("no Redis and no embedded broker at {address}: {error}"))
+}
+
 fn connect_one(publish: &Publish, dialect: &'static dyn Dialect) -> Result<Box<dyn Publisher>, String> {
     match publish {
-        Publish::Redis { address, .. } => {
-            let resolved = resolve(address, 6379)?;
-            match redis::Redis::connect(resolved) {
-                Ok(publisher) => Ok(Box::new(publisher)),
-                Err(error) => Err(format!("no Redis and no embedded broker at {address}: {error}")),
-            }
-        }
+        Publish::Redis { address, .. } => Ok(Box::new(connect_redis(address)?)),
         Publish::Http { url } => {
             let target = Target::parse("http://", url)?;
             match http::Http::connect(&target) {

@@ -37,7 +37,7 @@ pub(crate) struct Published {
     pub(crate) of_topic: Vec<u64>,
     /// Measured events that were due, and that there was a broker for.
     pub(crate) due: u64,
-    /// Events that were due while the broker was away.
+    /// Measured events that were due while the broker was away.
     pub(crate) unpublished: u64,
     /// How late events of the schedule were queued, in nanoseconds.
     pub(crate) lateness: Histogram<u64>,
@@ -183,7 +183,7 @@ impl<'a> Publishing<'a> {
             }
         }
         if connection.is_away() {
-            self.published.unpublished += 1;
+            self.published.unpublished += u64::from(due >= self.span.measured_from);
             return Ok(true);
         }
         self.queue(topic, due, 0);
@@ -253,7 +253,8 @@ impl<'a> Publishing<'a> {
     }
 
     fn turn(&mut self) -> io::Result<()> {
-        self.connections.iter_mut().filter(|connection| connection.unanswered() > 0).try_for_each(|it| it.turn())
+        let has_work = |it: &&mut Box<dyn Publisher>| it.unanswered() > 0 || it.is_away();
+        self.connections.iter_mut().filter(has_work).try_for_each(|it| it.turn())
     }
 
     /// Waits until a moment, until the window's doorbell rings or until a connection takes more.
@@ -303,5 +304,70 @@ fn wait(files: &mut [PollFd<'_>], pause: u64) -> io::Result<()> {
     match poll(files, Some(&pause)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tester::arguments::{Arguments, Command};
+    use crate::tester::clock::Clock;
+    use clap::Parser;
+    use std::fs::File;
+    use std::os::fd::{AsFd, BorrowedFd};
+    use std::time::Instant;
+
+    /// Its broker is away until it takes a turn.
+    struct Away {
+        descriptor: File,
+        is_away: bool,
+    }
+
+    impl Publisher for Away {
+        fn publish(&mut self, _: &str, _: &[u8]) {}
+
+        fn turn(&mut self) -> io::Result<()> {
+            self.is_away = false;
+            Ok(())
+        }
+
+        fn unanswered(&self) -> usize {
+            0
+        }
+
+        fn unsent_bytes(&self) -> usize {
+            0
+        }
+
+        fn descriptor(&self) -> BorrowedFd<'_> {
+            self.descriptor.as_fd()
+        }
+
+        fn is_away(&self) -> bool {
+            self.is_away
+        }
+    }
+
+    #[test]
+    fn of_events_without_a_broker_the_measured_ones_count_and_a_turn_brings_it_back() {
+        let Command::Load(load) =
+            Arguments::parse_from(["fanout-loadtest", "idle", "--clients", "1", "--users", "1"]).command
+        else {
+            panic!("idle is a load")
+        };
+        let (scenario, run) = load.parts();
+        let plan = run.plan(scenario).unwrap();
+        let board = Board::new(Clock::since(Instant::now()), 1, 1, 0).unwrap();
+        board.listeners_of[0].store(1, SeqCst);
+        let mut publishing = Publishing::connect(&plan, &board, 0).unwrap();
+        publishing.connections.push(Box::new(Away { descriptor: File::open("/dev/null").unwrap(), is_away: true }));
+        publishing.span = Span { from: 0, measured_from: 10 };
+        for due in [9, 10, 11] {
+            assert!(publishing.publish_due(due, due).unwrap());
+        }
+        assert_eq!((publishing.published.unpublished, board.published.load(SeqCst)), (2, 0));
+        publishing.turn().unwrap();
+        assert!(publishing.publish_due(12, 12).unwrap());
+        assert_eq!((publishing.published.unpublished, board.published.load(SeqCst)), (2, 1));
     }
 }

@@ -84,6 +84,7 @@ fn what_does_not_fit_is_refused_in_a_sentence() {
         ("slow --clients 10 --users 10", "leaves 9 clients"),
         ("soak --churn -1", "--churn -1"),
         ("soak --clients 1", "nobody who stays"),
+        ("soak --churn 0 --window 4", "has no --window"),
         ("capacity --window 5", "has no --window"),
         ("fanout --ramp 5", "--ramp is no setting of fanout"),
         ("fanout --sizes 64,1", "--size 1"),

@@ -1,10 +1,10 @@
 //! `PUBLISH` in RESP, pipelined: to Redis and to the embedded broker alike.
 
 use super::{Answers, Publisher};
-use crate::patience::PATIENCE;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 /// Bytes of answers read at a time: thousands of them.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -14,6 +14,7 @@ const ANSWER_BYTES_MAX: usize = 4 * 1024;
 
 /// One RESP connection.
 pub(super) struct Redis {
+    address: SocketAddr,
     socket: TcpStream,
     unsent: Vec<u8>,
     unanswered: usize,
@@ -24,13 +25,18 @@ pub(super) struct Redis {
 }
 
 impl Redis {
-    pub(super) fn connect(address: SocketAddr) -> io::Result<Self> {
-        let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
+    pub(super) fn connect(address: SocketAddr, patience: Duration) -> io::Result<Self> {
+        let socket = TcpStream::connect_timeout(&address, patience)?;
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
         let answers = Answers::default();
         let chunk = vec![0; CHUNK_BYTES].into();
-        Ok(Self { socket, unsent: Vec::new(), unanswered: 0, answers, line: Vec::new(), chunk })
+        Ok(Self { address, socket, unsent: Vec::new(), unanswered: 0, answers, line: Vec::new(), chunk })
+    }
+
+    /// Another connection to the same place.
+    pub(super) fn connect_again(&self, patience: Duration) -> io::Result<Self> {
+        Self::connect(self.address, patience)
     }
 
     fn send(&mut self) -> io::Result<()> {
