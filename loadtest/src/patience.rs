@@ -1,5 +1,7 @@
 //! How long anything is waited for.
 
+use std::io::{self, ErrorKind};
+use std::process::{Child, ExitStatus, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,19 +10,44 @@ use std::time::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Time between two looks: short against anything a test waits for, long against the cost of a look.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Looks again and again until `look` finds something; nothing where it does not within `patience`.
+pub fn within<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let found = look();
+        if found.is_some() || Instant::now() > deadline {
+            return found;
+        }
+        thread::sleep(LOOK_AGAIN);
+    }
+}
 
 /// Looks again and again until `look` finds something.
 ///
 /// # Panics
 /// After [`PATIENCE`], naming what was waited for.
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
-        thread::sleep(LOOK_AGAIN);
+pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, look).unwrap_or_else(|| panic!("waited {PATIENCE:?} in vain: {what}"))
+}
+
+/// Waits for a process' end.
+///
+/// # Errors
+/// Where it still runs after `patience`.
+pub fn ended(process: &mut Child, patience: Duration) -> io::Result<ExitStatus> {
+    within(patience, || process.try_wait().transpose()).unwrap_or_else(|| Err(ErrorKind::TimedOut.into()))
+}
+
+/// What a process has said, once it has ended; it may say no more than a pipe holds.
+///
+/// # Panics
+/// Where it still runs after [`PATIENCE`]; then it is killed.
+pub fn outcome(mut process: Child) -> Output {
+    if ended(&mut process, PATIENCE).is_err() {
+        drop(process.kill());
+        panic!("it hangs: {:?}", process.wait_with_output());
     }
+    process.wait_with_output().expect("its pipes can be read")
 }

@@ -43,24 +43,12 @@ impl RawSocket {
     /// # Errors
     /// With the server's answer where it is anything but 101.
     pub fn upgrade(mut self, target: &str) -> io::Result<Self> {
-        let answer = self.ask_to_upgrade(target, "")?;
+        self.send(upgrade_request(target, "").as_bytes())?;
+        let answer = self.answer()?;
         if answer.status != 101 {
             return Err(io::Error::other(format!("{target} was answered with {answer:?}")));
         }
         Ok(self)
-    }
-
-    /// Asks for a WebSocket at `target`, with further header fields, each with its end of line: the answer, whatever it
-    /// is.
-    pub fn ask_to_upgrade(&mut self, target: &str, fields: &str) -> io::Result<Answer> {
-        self.send(
-            format!(
-                "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
-            )
-            .as_bytes(),
-        )?;
-        self.answer()
     }
 
     /// Sends these bytes and nothing else.
@@ -167,4 +155,24 @@ pub fn exchange(address: SocketAddr, request: &str) -> io::Result<Answer> {
     let mut socket = RawSocket::connect(address)?;
     socket.send(request.as_bytes())?;
     if request.starts_with("HEAD ") { socket.answer_to_head() } else { socket.answer() }
+}
+
+/// The request for a WebSocket at `target` (path and query), with further header fields, each with its end of line
+/// (RFC 6455 §4.1).
+pub fn upgrade_request(target: &str, fields: &str) -> String {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
+    )
+}
+
+/// Asks for a WebSocket on a connection of its own: the answer, whatever it is, and the socket, which is a WebSocket
+/// where the answer is 101.
+///
+/// # Panics
+/// Where there is no answer.
+pub fn knock(address: SocketAddr, target: &str, fields: &str) -> (Answer, RawSocket) {
+    let mut socket = RawSocket::connect(address).expect("the server takes connections");
+    socket.send(upgrade_request(target, fields).as_bytes()).expect("the server reads requests");
+    (socket.answer().expect("the server answers requests"), socket)
 }

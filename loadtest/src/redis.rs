@@ -1,13 +1,11 @@
 //! A real `redis-server` of one's own, to be killed and restarted.
 
-use crate::patience::PATIENCE;
+use crate::patience::{PATIENCE, within};
 use crate::port::free_port;
 use crate::publisher::Publisher;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 /// Starts that are tried: another program may take the port between the look and the use.
 const STARTS_MAX: usize = 3;
@@ -41,8 +39,13 @@ impl Redis {
 
     /// A place where a Redis may run later: nobody listens on its port.
     pub fn stopped() -> Self {
-        let hosts = vec![Ipv4Addr::LOCALHOST.into()];
-        Self { wrapper: Vec::new(), hosts, port: free_port(), password: None, process: None }
+        Self::stopped_at((Ipv4Addr::LOCALHOST, free_port()).into())
+    }
+
+    /// A place at this address of the machine where a Redis may run later.
+    pub fn stopped_at(address: SocketAddr) -> Self {
+        let hosts = vec![address.ip()];
+        Self { wrapper: Vec::new(), hosts, port: address.port(), password: None, process: None }
     }
 
     /// A place in another network namespace where a Redis may run later: it starts through another program, such as
@@ -110,17 +113,13 @@ impl Redis {
     }
 
     fn wait_until_it_answers(&mut self) -> io::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let answer = self.publisher().and_then(|mut publisher| publisher.command(&["PING"]));
-            let has_ended = self.process.as_mut().is_none_or(|process| !matches!(process.try_wait(), Ok(None)));
-            match answer {
-                _ if has_ended => return Err(io::Error::other("redis-server ended at once")),
-                Ok(_) => return Ok(()),
-                Err(error) if Instant::now() > deadline => return Err(error),
-                Err(_) => thread::sleep(Duration::from_millis(20)),
+        let answered = within(PATIENCE, || {
+            if self.process.as_mut().is_none_or(|process| !matches!(process.try_wait(), Ok(None))) {
+                return Some(Err(io::Error::other("redis-server ended at once")));
             }
-        }
+            self.publisher().and_then(|mut publisher| publisher.command(&["PING"])).is_ok().then_some(Ok(()))
+        });
+        answered.unwrap_or_else(|| Err(io::Error::other("redis-server does not answer")))
     }
 }
 

@@ -1,8 +1,9 @@
 //! The real `fanout` binary on free ports, ended by its process id.
 
 use crate::answer::Answer;
+use crate::exposition::sums;
 use crate::launch::Launch;
-use crate::patience::{PATIENCE, eventually};
+use crate::patience::{PATIENCE, ended, eventually, within};
 use crate::publisher::Publisher;
 use crate::raw_socket::exchange;
 use rustix::process::{Pid, Signal, kill_process};
@@ -12,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A running server. Ends with this value.
 #[derive(Debug)]
@@ -36,17 +37,15 @@ impl Server {
     }
 
     pub(crate) fn wait_for(mut self, page: &str) -> io::Result<Self> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if self.get(page).is_ok_and(|answer| answer.status == 200) {
-                return Ok(self);
-            }
-            let ended = self.process.try_wait()?;
-            if ended.is_some() || Instant::now() > deadline {
-                return Err(io::Error::other(format!("no 200 from {page} ({ended:?}); its log:\n{}", self.log())));
-            }
-            thread::sleep(Duration::from_millis(10));
+        let is_served = within(PATIENCE, || match self.process.try_wait() {
+            Ok(None) => self.get(page).is_ok_and(|answer| answer.status == 200).then_some(true),
+            _ => Some(false),
+        });
+        if is_served == Some(true) {
+            return Ok(self);
         }
+        let ended = self.process.try_wait()?;
+        Err(io::Error::other(format!("no 200 from {page} ({ended:?}); its log:\n{}", self.log())))
     }
 
     /// A page of the server.
@@ -62,6 +61,21 @@ impl Server {
     /// A number of `/admin/stats` by JSON pointer, such as `/total/connections`; 0 where it is absent.
     pub fn count(&self, pointer: &str) -> u64 {
         self.stats().pointer(pointer).and_then(serde_json::Value::as_u64).unwrap_or(0)
+    }
+
+    /// A counter of `/metrics` over all its labels; 0 where it is absent.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counters are whole")]
+    pub fn metric(&self, name: &str) -> u64 {
+        let page = self.get("/metrics").map(|answer| answer.text()).unwrap_or_default();
+        sums(&page).get(name).map_or(0, |sum| *sum as u64)
+    }
+
+    /// Waits until a page has this status.
+    ///
+    /// # Panics
+    /// Where it never has.
+    pub fn wait_for_status(&self, page: &str, status: u16) {
+        eventually(&format!("{page} says {status}"), || (self.get(page).ok()?.status == status).then_some(()));
     }
 
     /// Waits until a number of `/admin/stats` has this value.
@@ -94,16 +108,8 @@ impl Server {
     /// # Errors
     /// Where it still runs after `patience`.
     pub fn wait(&mut self, patience: Duration) -> io::Result<ExitStatus> {
-        let deadline = Instant::now() + patience;
-        loop {
-            if let Some(status) = self.process.try_wait()? {
-                return Ok(status);
-            }
-            if Instant::now() > deadline {
-                return Err(io::Error::other(format!("still running after {patience:?}; its log:\n{}", self.log())));
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
+        ended(&mut self.process, patience)
+            .map_err(|error| io::Error::other(format!("{error} after {patience:?}; its log:\n{}", self.log())))
     }
 
     /// Everything it wrote so far, standard output and standard error.

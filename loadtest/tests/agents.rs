@@ -2,8 +2,8 @@
 
 mod program;
 
-use loadtest::{Launch, Server, eventually, free_port};
-use program::{at, count, ended, number, read, tester};
+use loadtest::{Launch, Server, eventually, free_port, outcome};
+use program::{at, count, number, read, tester};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::net::TcpStream;
@@ -91,7 +91,7 @@ fn cut_short(end: impl FnOnce(&mut Agents, Server, &Child) -> Option<Server>) ->
     let child = tester(&words).spawn().unwrap();
     eventually("events are delivered", || (server.count("/total/frames_out") > 60).then_some(()));
     let server = end(&mut agents, server, &child);
-    let (code, result) = read(&ended(child));
+    let (code, result) = read(&outcome(child));
     drop(server);
     assert_eq!((code, result["verdict"].as_str()), (Some(1), Some("fail")), "{result}");
     assert!(count(&result, "/delivered") > 0, "{result}");

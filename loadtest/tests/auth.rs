@@ -4,7 +4,9 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use loadtest::{Answer, Client, Launch, Opcode, RawSocket, Refused, Server, binary, eventually, exchange};
+use loadtest::{
+    Client, FluxClient, Launch, Opcode, RawSocket, Refused, Server, Told, binary, eventually, exchange, knock,
+};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,17 +25,6 @@ fn token(words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Asks for an upgrade with these header fields; the socket is a WebSocket if the answer is 101.
-fn knock(server: &Server, target: &str, fields: &str) -> (Answer, RawSocket) {
-    let mut socket = RawSocket::connect(server.address).unwrap();
-    let head = format!(
-        "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
-    );
-    socket.send(head.as_bytes()).unwrap();
-    (socket.answer().unwrap(), socket)
-}
-
 /// Every way to bring a token: what is added to the query, and header fields.
 fn ways(token: &str) -> [(String, String); 4] {
     [
@@ -46,7 +37,7 @@ fn ways(token: &str) -> [(String, String); 4] {
 
 fn check(server: &Server, token: &str, status: u16) {
     for (query, fields) in ways(token) {
-        let (answer, _) = knock(server, &format!("/ws?username=alice{query}"), &fields);
+        let (answer, _) = knock(server.address, &format!("/ws?username=alice{query}"), &fields);
         assert_eq!(answer.status, status, "{query} {fields:?}: {answer:?}");
         let challenge = answer.header("WWW-Authenticate").unwrap_or_default();
         assert_eq!(challenge.starts_with("Bearer"), status == 401, "{answer:?}");
@@ -65,10 +56,10 @@ fn a_token_lets_in_its_user_from_every_place_and_nobody_else() {
     check(&server, &token(&["--sub", "bob"]), 403);
     check(&server, &format!("{}x", token(&["--sub", "alice"])), 401);
     check(&server, "a.b.c", 401);
-    assert_eq!(knock(&server, "/ws?username=alice", "").0.status, 401, "no token at all");
+    assert_eq!(knock(server.address, "/ws?username=alice", "").0.status, 401, "no token at all");
     let expired = token(&["--sub", "alice", "--expires", "1ms"]);
     eventually("the token has expired", || {
-        (knock(&server, &format!("/ws?username=alice&token={expired}"), "").0.status == 401).then_some(())
+        (knock(server.address, &format!("/ws?username=alice&token={expired}"), "").0.status == 401).then_some(())
     });
     assert_eq!(server.get("/health").unwrap().status, 200, "pages ask for no token");
 }
@@ -107,7 +98,7 @@ fn a_connection_ends_with_its_token_and_is_told_before_if_it_asked() {
     let server = guarded().start().unwrap();
     let sockets = ["/ws?username=alice", "/ws?username=alice&meta=1", "/flux/ws?meta=1"].map(|target| {
         let fields = format!("Authorization: Bearer {}\r\n", token(&["--sub", "alice", "--expires", "2s"]));
-        let (answer, socket) = knock(&server, target, &fields);
+        let (answer, socket) = knock(server.address, target, &fields);
         assert_eq!(answer.status, 101, "{answer:?}");
         socket
     });
@@ -173,7 +164,7 @@ fn keys_in_a_file_are_found_by_their_kid_and_change_with_it() {
     file.write(&[old.jwk("old"), current.jwk("current")]);
     let path = file.0.to_str().unwrap();
     let server = Launch::embedded().option("--auth", "token").option("--jwt-keys", path).start().unwrap();
-    let status = |token: &str| knock(&server, &format!("/ws?username=alice&token={token}"), "").0.status;
+    let status = |token: &str| knock(server.address, &format!("/ws?username=alice&token={token}"), "").0.status;
     for (token, expected) in [
         (old.token("old"), 101),
         (current.token("current"), 101),
@@ -208,7 +199,7 @@ fn an_administrator_disconnects_a_user_on_every_shard_and_one_flux_client() {
     let server = Launch::embedded().option("--spread-above", "2").start().unwrap();
     let mut alices: Vec<Client> = (0..9).map(|_| Client::listen(server.address, "alice").unwrap()).collect();
     let mut bob = Client::listen(server.address, "bob").unwrap();
-    let (mut kicked, mut kept) = (flux(&server), flux(&server));
+    let [mut kicked, mut kept] = [(); 2].map(|()| FluxClient::connect(server.address).unwrap());
     server.wait_until("/total/connections", 12);
     for shard in ["/shards/0/connections", "/shards/1/connections"] {
         assert!(server.count(shard) >= 2, "alice sits on both shards");
@@ -218,24 +209,16 @@ fn an_administrator_disconnects_a_user_on_every_shard_and_one_flux_client() {
         assert_eq!(alice.close_code(), Some(4002));
     }
     assert_eq!(disconnect(&server, &json!({ "username": "alice" })), json!({ "closed": 0 }));
-    assert_eq!(disconnect(&server, &json!({ "connection": kicked.1 })), json!({ "closed": 1 }));
-    assert_eq!(kicked.0.close_code(), Some(4002));
-    assert_eq!(disconnect(&server, &json!({ "connection": kicked.1 })), json!({ "closed": 0 }));
+    assert_eq!(disconnect(&server, &json!({ "connection": kicked.id() })), json!({ "closed": 1 }));
+    assert_eq!(kicked.client().close_code(), Some(4002));
+    assert_eq!(disconnect(&server, &json!({ "connection": kicked.id() })), json!({ "closed": 0 }));
     server.wait_until("/total/closed/4002", 10);
-    for line in ["whom=workflow:events:alice closed=9", &format!("whom={} closed=1", kicked.1)] {
+    for line in ["whom=workflow:events:alice closed=9", &format!("whom={} closed=1", kicked.id())] {
         eventually("whom is in the log", || server.log().contains(line).then_some(()));
     }
-    kept.0.send(tungstenite::Message::text("{\"type\":\"ping\"}")).unwrap();
-    assert!(kept.0.text().unwrap().contains("pong"));
+    assert_eq!(kept.ping(), Some(Told::Pong));
     server.publisher().unwrap().publish("bob", "still here").unwrap();
     assert_eq!(bob.text().as_deref(), Some("still here"));
-}
-
-/// A flux client and its `clientId`.
-fn flux(server: &Server) -> (Client, String) {
-    let mut client = Client::connect(server.address, "/flux/ws").unwrap();
-    let connected: Value = serde_json::from_str(&client.text().unwrap()).unwrap();
-    (client, connected["payload"]["clientId"].as_str().unwrap().to_owned())
 }
 
 #[test]
@@ -245,8 +228,8 @@ fn neither_log_nor_printout_holds_a_token_or_a_secret() {
     let (good, foreign) = (token(&["--sub", "alice"]), token(&["--sub", "bob"]));
     for token in [&good, &foreign, &format!("{good}x")] {
         for (query, fields) in ways(token) {
-            knock(&server, &format!("/ws?username=alice{query}"), &fields);
-            knock(&server, &format!("/nowhere?a=b{query}"), &fields);
+            knock(server.address, &format!("/ws?username=alice{query}"), &fields);
+            knock(server.address, &format!("/nowhere?a=b{query}"), &fields);
         }
     }
     let denied = exchange(

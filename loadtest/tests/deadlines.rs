@@ -1,22 +1,19 @@
 //! Those who begin and do not go on, and those who fall silent.
 
 use loadtest::{Client, Launch, Opcode, PATIENCE, RawSocket, Received, Server, eventually};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{iter, thread};
 
 /// Connections that send a byte a second; `scripts/storm` takes 5 000.
 const SLOW: usize = 500;
 
+/// Between two bytes of theirs: many of them fit into the five seconds that a head may take.
+const DRIP: Duration = Duration::from_secs(1);
+
 #[test]
 fn a_thousand_sockets_that_send_one_byte_and_stop_are_all_cut() {
     let server = Launch::embedded().start().unwrap();
-    let mut sockets: Vec<_> = (0..1_000)
-        .map(|_| {
-            let mut socket = RawSocket::connect(server.address).unwrap();
-            socket.send(b"G").unwrap();
-            socket
-        })
-        .collect();
+    let mut sockets = begin(&server, 1_000);
     assert_eq!(server.get("/health").unwrap().status, 200, "others are served meanwhile");
     // Five seconds are allowed for a head; a loaded machine gets twice as long to notice.
     let deadline = Instant::now() + Duration::from_secs(12);
@@ -31,8 +28,8 @@ fn a_head_that_drips_in_byte_by_byte_has_the_same_deadline() {
     let server = Launch::embedded().start().unwrap();
     let mut socket = RawSocket::connect(server.address).unwrap();
     let begun = Instant::now();
-    let mut drip = b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: ".iter().chain(std::iter::repeat(&b'x'));
-    let has_ended = std::iter::repeat_with(|| {
+    let mut drip = b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: ".iter().chain(iter::repeat(&b'x'));
+    let has_ended = iter::repeat_with(|| {
         // A cut connection refuses the byte or shows its end.
         let sent = socket.send(&[*drip.next().expect("it repeats")]);
         sent.is_err() || socket.rest(Duration::from_millis(200)).has_ended
@@ -41,17 +38,25 @@ fn a_head_that_drips_in_byte_by_byte_has_the_same_deadline() {
     assert_eq!(has_ended, Some(true), "a byte every fifth of a second keeps it open");
 }
 
-/// Opens connections in every state of a slow handshake, and gives each another byte every second, for as long as the
-/// server takes any.
-fn drip(server: &Server, connections: usize) {
-    let request = b"GET /ws?username=slow HTTP/1.1\r\nHost: localhost\r\nX: ";
-    let mut sockets: Vec<RawSocket> = (0..connections).map(|_| RawSocket::connect(server.address).unwrap()).collect();
-    for byte in request.iter().chain(std::iter::repeat(&b'x')) {
-        sockets.retain_mut(|socket| socket.send(&[*byte]).is_ok());
+/// Connections that have begun a handshake.
+fn begin(server: &Server, connections: usize) -> Vec<RawSocket> {
+    let begun = |_| {
+        let mut socket = RawSocket::connect(server.address).unwrap();
+        socket.send(b"G").unwrap();
+        socket
+    };
+    (0..connections).map(begun).collect()
+}
+
+/// Gives each of them another byte now and then, for as long as the server takes any.
+fn drip(mut sockets: Vec<RawSocket>) {
+    let request = b"ET /ws?username=slow HTTP/1.1\r\nHost: localhost\r\nX: ";
+    for byte in request.iter().chain(iter::repeat(&b'x')) {
         if sockets.is_empty() {
             return;
         }
-        thread::sleep(Duration::from_secs(1));
+        thread::sleep(DRIP);
+        sockets.retain_mut(|socket| socket.send(&[*byte]).is_ok());
     }
 }
 
@@ -77,8 +82,8 @@ fn slow_handshakes_are_cut_and_counted_and_cost_nobody_anything() {
     let mut bystander = Client::listen(server.address, "bystander").unwrap();
     println!("calm: {}", latencies(&server, &mut bystander, 1_000));
     thread::scope(|scope| {
-        let drip = scope.spawn(|| drip(&server, slow));
-        thread::sleep(Duration::from_millis(1_500));
+        let sockets = begin(&server, slow);
+        let drip = scope.spawn(|| drip(sockets));
         let begun = Instant::now();
         let mut newcomer = Client::listen(server.address, "newcomer").unwrap();
         println!("with {slow} slow handshakes: a client connects within {:?}", begun.elapsed());
@@ -87,12 +92,8 @@ fn slow_handshakes_are_cut_and_counted_and_cost_nobody_anything() {
         assert_eq!(newcomer.text().as_deref(), Some("hello"));
         drip.join().unwrap();
     });
-    let timeouts = || {
-        let page = server.get("/metrics").unwrap().text();
-        let counts = page.lines().filter(|line| line.starts_with("fanout_http_timeouts_total{"));
-        counts.map(|line| line.split(' ').nth(1).unwrap().parse::<usize>().unwrap()).sum::<usize>()
-    };
-    eventually("all are cut for their slowness", || (timeouts() == slow).then_some(()));
+    let timeouts = || server.metric("fanout_http_timeouts_total");
+    eventually("all are cut for their slowness", || (timeouts() == slow as u64).then_some(()));
     server.wait_until("/total/connections", 1);
 }
 

@@ -1,6 +1,6 @@
 //! A server without a descriptor left: those inside notice nothing, those outside wait, and nobody is lost.
 
-use loadtest::{Client, Launch, RawSocket, Server, eventually};
+use loadtest::{Client, Launch, RawSocket, Server, eventually, upgrade_request};
 use std::collections::HashSet;
 use std::fs;
 use std::process::Command;
@@ -45,11 +45,7 @@ fn check_served(server: &Server, clients: &mut [Client], event: &str) {
 fn queue(server: &Server) -> Vec<RawSocket> {
     let ask = |number| {
         let mut socket = RawSocket::connect(server.address).unwrap();
-        let request = format!(
-            "GET /ws?username=late-{number} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
-        socket.send(request.as_bytes()).unwrap();
+        socket.send(upgrade_request(&format!("/ws?username=late-{number}"), "").as_bytes()).unwrap();
         socket
     };
     (0..WAITING).map(ask).collect()
@@ -60,10 +56,7 @@ fn check_told(server: &Server) {
     eventually("it is said", || server.log().contains("accepting connections again").then_some(()));
     let pauses = server.log().matches("accepting connections pauses").count();
     assert!((1..=2).contains(&pauses), "once for each shard: {pauses}\n{}", server.log());
-    let page = server.get("/metrics").unwrap().text();
-    let counts = page.lines().filter(|line| line.starts_with("fanout_accept_pauses_total{"));
-    let total: u64 = counts.map(|line| line.split(' ').nth(1).unwrap().parse::<u64>().unwrap()).sum();
-    assert_eq!(total, pauses as u64, "a pause is one, however long it is");
+    assert_eq!(server.metric("fanout_accept_pauses_total"), pauses as u64, "a pause is one, however long it is");
 }
 
 fn check(files_left: usize, make_room: impl Fn(&Server, &mut Vec<Client>)) {
@@ -122,5 +115,5 @@ fn connections_that_say_nothing_give_way_to_clients() {
     publisher.publish("alice", "hello").unwrap();
     assert_eq!(client.text().as_deref(), Some("hello"));
     drop(silent);
-    eventually("the server is at rest again", || (server.get("/health").ok()?.status == 200).then_some(()));
+    server.wait_for_status("/health", 200);
 }

@@ -60,9 +60,9 @@ fn servers_find_the_first_one_again_after_it_was_restarted() {
     let mut client = Client::listen(second.address, "alice").unwrap();
     let broker = first.broker;
     drop(first);
-    eventually("/ready says 503", || (second.get("/ready").ok()?.status == 503).then_some(()));
+    second.wait_for_status("/ready", 503);
     let _again = Launch::embedded_at(broker).start().unwrap();
-    eventually("/ready says 200", || (second.get("/ready").ok()?.status == 200).then_some(()));
+    second.wait_for_status("/ready", 200);
     // It publishes over a connection of its own, which comes back in its own time; until then it says so.
     eventually("an event is taken", || (post(&second, "alice", "again").0 == 202).then_some(()));
     assert_eq!(client.text().as_deref(), Some("again"));

@@ -3,7 +3,7 @@
 
 use loadtest::tester::outcome::Verdict;
 use loadtest::tester::record::Record;
-use loadtest::{Client, PATIENCE, Publisher, binary, eventually};
+use loadtest::{Client, PATIENCE, Publisher, binary, ended, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
@@ -12,7 +12,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
 
 const MODES: [&str; 4] = ["send", "joined", "uring", "uring-joined"];
 
@@ -299,12 +298,8 @@ fn end(mut process: Child) -> (Option<i32>, String) {
         let mut text = String::new();
         output.read_to_string(&mut text).map(|_| text).unwrap()
     });
-    let deadline = Instant::now() + PATIENCE;
-    while process.try_wait().unwrap().is_none() {
-        if Instant::now() > deadline {
-            drop(process.kill());
-        }
-        thread::sleep(Duration::from_millis(20));
+    if ended(&mut process, PATIENCE).is_err() {
+        drop(process.kill());
     }
     progress.join().unwrap();
     (process.wait().unwrap().code(), text.join().unwrap())

@@ -346,13 +346,14 @@ fn who_talks_too_fast_is_refused_first_and_closed_with_1008_then() {
 
 #[test]
 fn who_was_refused_for_its_haste_is_served_again_after_a_while() {
-    let server = Launch::embedded().option("--client-messages-per-second", "5").start().unwrap();
+    const PER_SECOND: u32 = 5;
+    let server = Launch::embedded().option("--client-messages-per-second", &PER_SECOND.to_string()).start().unwrap();
     let mut client = connect(&server);
-    let told: Vec<_> = (0..15).map_while(|_| client.ping()).collect();
+    let told: Vec<_> = (0..3 * PER_SECOND).map_while(|_| client.ping()).collect();
     assert!(told.contains(&Told::error("rate_limited")), "{told:?}");
     eventually("it is served again", || {
-        // Slower than the limit, so that each wait leaves it with more than it had.
-        thread::sleep(Duration::from_millis(500));
+        // Half as fast as is allowed, so that each wait leaves it with more than it had.
+        thread::sleep(Duration::from_secs(2) / PER_SECOND);
         (client.ping() == Some(Told::Pong)).then_some(())
     });
 }

@@ -17,12 +17,6 @@ fn following(server: &Server, target: &str, channel: &str) -> FluxClient {
     FluxClient::connect_to(server.address, target).unwrap().following(channel)
 }
 
-fn wait_for_ready(server: &Server, status: u16) {
-    eventually(&format!("/flux/ready says {status}"), || {
-        (server.get("/flux/ready").ok()?.status == status).then_some(())
-    });
-}
-
 /// Broadcasts until one is taken: the connection that publishes comes back in its own time, and says so until then.
 fn broadcast_again(sender: &mut FluxClient, listener: &mut FluxClient, payload: &str) {
     let message = Told::message("room", payload);
@@ -72,13 +66,13 @@ fn every_broadcast_while_redis_is_away_is_refused_and_service_resumes_on_the_sam
                     "broadcast {number} of outage {outage}"
                 );
             }
-            wait_for_ready(&server, 503);
+            server.wait_for_status("/flux/ready", 503);
             let refused = Some(Told::error_about("room", "unavailable"));
             sender.broadcast("room", "0").unwrap();
             assert_eq!(sender.told(), refused, "once the outage is known");
             assert_eq!(sender.ping(), Some(Told::Pong));
             redis.restart().unwrap();
-            wait_for_ready(&server, 200);
+            server.wait_for_status("/flux/ready", 200);
             broadcast_again(&mut sender, &mut listener, &format!(r#""after {outage}""#));
         }
         assert_eq!(listener.ping(), Some(Told::Pong), "nothing of what was refused was delivered");
@@ -91,9 +85,9 @@ fn events_from_elsewhere_come_again_once_redis_is_back() {
         let server = launch.start().unwrap();
         let mut listeners: Vec<FluxClient> = (0..4).map(|_| following(&server, "/flux/ws", "room")).collect();
         redis.kill();
-        wait_for_ready(&server, 503);
+        server.wait_for_status("/flux/ready", 503);
         redis.restart().unwrap();
-        wait_for_ready(&server, 200);
+        server.wait_for_status("/flux/ready", 200);
         redis.publisher().unwrap().command(&["PUBLISH", "flux:room", "1"]).unwrap();
         for listener in &mut listeners {
             assert_eq!(listener.told(), Some(Told::message("room", "1")));
@@ -107,14 +101,14 @@ fn what_is_subscribed_while_redis_is_away_is_followed_once_it_is_back() {
         let server = launch.start().unwrap();
         let mut client = following(&server, "/flux/ws", "old");
         redis.kill();
-        wait_for_ready(&server, 503);
+        server.wait_for_status("/flux/ready", 503);
         client.say(r#"{"type":"subscribe","channel":"new"}"#).unwrap();
         client.say(r#"{"type":"unsubscribe","channel":"old"}"#).unwrap();
         redis.restart().unwrap();
         let mut told = [client.told(), client.told()];
         told.sort_by_key(|told| matches!(told, Some(Told::Unsubscribed(_))));
         assert_eq!(told, [Some(Told::Subscribed("new".into())), Some(Told::Unsubscribed("old".into()))]);
-        wait_for_ready(&server, 200);
+        server.wait_for_status("/flux/ready", 200);
         let mut publisher = redis.publisher().unwrap();
         publisher.command(&["PUBLISH", "flux:old", "1"]).unwrap();
         publisher.command(&["PUBLISH", "flux:new", "2"]).unwrap();
@@ -129,9 +123,9 @@ fn those_who_asked_for_notices_hear_of_the_gap_and_of_the_end_and_nobody_else() 
     let mut told = following(&server, "/flux/ws?meta=1", "room");
     let mut untold = following(&server, "/flux/ws?meta=0", "room");
     redis.kill();
-    wait_for_ready(&server, 503);
+    server.wait_for_status("/flux/ready", 503);
     redis.restart().unwrap();
-    wait_for_ready(&server, 200);
+    server.wait_for_status("/flux/ready", 200);
     redis.publisher().unwrap().command(&["PUBLISH", "flux:room", "1"]).unwrap();
     assert_eq!(told.told(), Some(Told::Notice("fanout.gap".into())));
     assert_eq!((told.told(), untold.told()), (Some(Told::message("room", "1")), Some(Told::message("room", "1"))));

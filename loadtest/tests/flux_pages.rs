@@ -1,6 +1,6 @@
 //! What flux serves beside its WebSocket, where, and what its settings change.
 
-use loadtest::{Client, FluxClient, Launch, Redis, Refused, Server, Told, binary, eventually, exchange};
+use loadtest::{Client, FluxClient, Launch, Redis, Refused, Server, Told, binary, eventually, exchange, knock};
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -259,13 +259,10 @@ fn prefixes_of_which_one_begins_with_the_other_are_refused() {
 #[test]
 fn only_pages_of_listed_origins_connect() {
     let server = Launch::embedded().option("--allowed-origins", "https://app.example").start().unwrap();
-    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     for (origin, status) in
         [("", 101), ("Origin: https://app.example\r\n", 101), ("Origin: https://evil.example\r\n", 403)]
     {
-        let request = format!("GET /flux/ws HTTP/1.1\r\nHost: localhost\r\n{origin}{upgrade}\r\n");
-        assert_eq!(exchange(server.address, &request).unwrap().status, status, "{origin:?}");
+        assert_eq!(knock(server.address, "/flux/ws", origin).0.status, status, "{origin:?}");
     }
 }
 

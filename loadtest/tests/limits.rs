@@ -1,6 +1,6 @@
 //! How many connections a user and an address may have: exactly so many, on all shards together, and none is lost.
 
-use loadtest::{Answer, Client, Launch, PATIENCE, RawSocket, Server, eventually};
+use loadtest::{Answer, Client, Launch, PATIENCE, RawSocket, Server, eventually, knock, upgrade_request};
 use std::thread;
 use std::time::Instant;
 
@@ -13,9 +13,7 @@ fn limited(flag: &str, places: usize) -> Launch {
 }
 
 fn ask(server: &Server, username: &str, fields: &str) -> (Answer, RawSocket) {
-    let mut socket = RawSocket::connect(server.address).unwrap();
-    let answer = socket.ask_to_upgrade(&format!("/ws?username={username}"), fields).unwrap();
-    (answer, socket)
+    knock(server.address, &format!("/ws?username={username}"), fields)
 }
 
 fn admit(server: &Server, username: &str) -> RawSocket {
@@ -94,8 +92,7 @@ fn who_rushes_in_from_everywhere_gets_no_more_places_than_there_are() {
 #[test]
 fn a_place_is_given_back_wherever_a_connection_ends() {
     let server = limited("--max-connections-per-user", 3).start().unwrap();
-    let request = "GET /ws?username=alice HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let request = upgrade_request("/ws?username=alice", "");
     for round in 0..400 {
         let mut socket = RawSocket::connect(server.address).unwrap();
         // Cut within the request, on its way to another shard, before its answer, or after.

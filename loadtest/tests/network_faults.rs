@@ -32,6 +32,9 @@ struct Scene<'a> {
     street: Street,
 }
 
+/// A network that loses a part does so for as long: more than a stamp may be away, so that it may become an outage.
+const LOSS: Duration = Duration::from_secs(4);
+
 /// How long it took to notice a fault, and to serve again once it was over.
 #[derive(Debug)]
 struct Times {
@@ -58,12 +61,6 @@ fn perform(network: &Network, play: impl FnOnce(&Scene) -> Outage) -> (Scene<'_>
 }
 
 impl Scene<'_> {
-    fn wait_for_ready(&self, status: u16) {
-        eventually(&format!("/ready says {status}"), || {
-            (self.server.get("/ready").ok()?.status == status).then_some(())
-        });
-    }
-
     /// How often the log has these words.
     fn mentions(&self, words: &str) -> usize {
         self.server.log().matches(words).count()
@@ -76,7 +73,7 @@ impl Scene<'_> {
         let from = self.street.certain();
         self.network.begin(fault);
         let began = Instant::now();
-        self.wait_for_ready(503);
+        self.server.wait_for_status("/ready", 503);
         let noticed = began.elapsed();
         assert_eq!(self.server.get("/health").unwrap().status, 200, "it still serves");
         thread::sleep(length.saturating_sub(began.elapsed()));
@@ -85,7 +82,7 @@ impl Scene<'_> {
         let mended = Instant::now();
         eventually("an event from behind the outage", || (self.street.heard() >= first).then_some(()));
         let back = mended.elapsed();
-        self.wait_for_ready(200);
+        self.server.wait_for_status("/ready", 200);
         (Outage { from, to: self.street.begun() }, Times { noticed, back })
     }
 
@@ -195,11 +192,11 @@ fn a_network_that_loses_a_third_invents_nothing_and_announces_no_outage_that_was
             let (scene, heard, outage) = perform(network, |scene| {
                 let from = scene.street.certain();
                 network.begin(fault);
-                thread::sleep(Duration::from_secs(4));
+                thread::sleep(LOSS);
                 network.end(fault);
                 let first = scene.street.begun();
                 eventually("events arrive", || (scene.street.heard() >= first).then_some(()));
-                scene.wait_for_ready(200);
+                scene.server.wait_for_status("/ready", 200);
                 Outage { from, to: scene.street.begun() }
             });
             let reconnects = scene.check_reconnects(&heard, outage);

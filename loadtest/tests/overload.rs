@@ -1,6 +1,6 @@
 //! A server that has more to do than it can: who is connected gets every event, and who comes is told when to come back.
 
-use loadtest::{Answer, Client, Launch, RawSocket, Server, eventually};
+use loadtest::{Answer, Client, Launch, RawSocket, Server, eventually, knock};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -31,17 +31,17 @@ impl Drop for Over<'_> {
     }
 }
 
-fn knock(server: &Server) -> Answer {
-    RawSocket::connect(server.address).unwrap().ask_to_upgrade("/ws?username=alice", "").unwrap()
+fn ask(server: &Server) -> Answer {
+    knock(server.address, "/ws?username=alice", "").0
 }
 
-/// Knocks until so many were told to come back: what they were told.
+/// Asks until so many were told to come back: what they were told.
 fn refusals(server: &Server) -> Vec<Answer> {
     let deadline = Instant::now() + DEADLINE;
     let mut refused = Vec::new();
     while refused.len() < REFUSALS {
         assert!(Instant::now() < deadline, "{} refusals only; {}", refused.len(), server.stats());
-        refused.extend(Some(knock(server)).filter(|answer| answer.status != 101));
+        refused.extend(Some(ask(server)).filter(|answer| answer.status != 101));
     }
     refused
 }
@@ -73,7 +73,7 @@ fn an_overloaded_server_turns_newcomers_away_and_serves_those_inside() {
             assert!(answer.json()["error"].as_str().unwrap().contains("overloaded"), "{answer:?}");
         }
     });
-    eventually("newcomers get in again", || (knock(&server).status == 101).then_some(()));
+    eventually("newcomers get in again", || (ask(&server).status == 101).then_some(()));
     assert!(server.count("/total/refused/overloaded") >= REFUSALS as u64);
     assert_eq!(server.count("/total/dropped/slow_consumer"), 0);
 }
@@ -84,7 +84,7 @@ fn clients_that_all_come_back_at_once_are_no_overload() {
     for _ in 0..3 {
         let storm: Vec<Answer> = thread::scope(|scope| {
             let threads: Vec<_> =
-                (0..8).map(|_| scope.spawn(|| (0..50).map(|_| knock(&server)).collect::<Vec<_>>())).collect();
+                (0..8).map(|_| scope.spawn(|| (0..50).map(|_| ask(&server)).collect::<Vec<_>>())).collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
         assert!(storm.iter().all(|answer| answer.status == 101));

@@ -181,10 +181,10 @@ fn after_redis_was_cut_or_restarted_everybody_gets_events_again() {
     check(&redis, 1);
 
     redis.kill();
-    eventually("/ready says 503", || (server.get("/ready").ok()?.status == 503).then_some(()));
+    server.wait_for_status("/ready", 503);
     let mut newcomer = Client::connect(server.address, "/ws?username=late&meta=1").unwrap();
     redis.restart().unwrap();
-    eventually("/ready says 200", || (server.get("/ready").ok()?.status == 200).then_some(()));
+    server.wait_for_status("/ready", 200);
     check(&redis, 2);
     let gap: serde_json::Value = serde_json::from_str(&newcomer.text().unwrap()).unwrap();
     assert_eq!(gap["type"], "fanout.gap", "whoever came meanwhile is told too");

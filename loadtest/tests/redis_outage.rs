@@ -14,11 +14,11 @@ fn service_resumes_after_redis_was_killed_and_restarted() {
 
     for outage in 1..=2 {
         redis.kill();
-        eventually("/ready says 503", || (server.get("/ready").ok()?.status == 503).then_some(()));
+        server.wait_for_status("/ready", 503);
         assert_eq!(server.get("/health").unwrap().status, 200, "it still serves");
         assert_eq!(server.stats()["broker"]["connected"], false);
         redis.restart().unwrap();
-        eventually("/ready says 200", || (server.get("/ready").ok()?.status == 200).then_some(()));
+        server.wait_for_status("/ready", 200);
         assert_eq!(server.count("/broker/reconnects"), outage);
         redis.publisher().unwrap().publish("alice", format!("after {outage}")).unwrap();
         assert_eq!(client.text(), Some(format!("after {outage}")), "on the connection it had");
@@ -32,9 +32,9 @@ fn those_who_asked_for_notices_hear_of_the_gap_and_nobody_else() {
     let mut told = Client::connect(server.address, "/ws?username=alice&meta=1").unwrap();
     let mut untold = Client::listen(server.address, "alice").unwrap();
     redis.kill();
-    eventually("/ready says 503", || (server.get("/ready").ok()?.status == 503).then_some(()));
+    server.wait_for_status("/ready", 503);
     redis.restart().unwrap();
-    eventually("/ready says 200", || (server.get("/ready").ok()?.status == 200).then_some(()));
+    server.wait_for_status("/ready", 200);
     redis.publisher().unwrap().publish("alice", "after").unwrap();
     let notice = told.text().unwrap();
     let notice: serde_json::Value = serde_json::from_str(&notice).unwrap();
@@ -56,7 +56,7 @@ fn a_redis_that_is_down_at_start_is_waited_for() {
     assert!(server.log().contains(&port), "the log names the address that does not answer");
 
     redis.restart().unwrap();
-    eventually("/ready says 200", || (server.get("/ready").ok()?.status == 200).then_some(()));
+    server.wait_for_status("/ready", 200);
     redis.publisher().unwrap().publish("alice", "at last").unwrap();
     assert_eq!(client.text().as_deref(), Some("at last"));
 }

@@ -2,8 +2,8 @@
 
 mod program;
 
-use loadtest::{Launch, Server, eventually};
-use program::{at, count, ended, number, read, tester};
+use loadtest::{Launch, Server, eventually, outcome};
+use program::{at, count, number, read, tester};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::process::Child;
@@ -173,6 +173,9 @@ const LONG: [&str; 10] = [
     "capacity --clients 20 --rate 50 --seconds 30",
 ];
 
+/// Longer than any of them takes from its first clients to its first event that is measured.
+const UNDER_WAY: Duration = Duration::from_millis(700);
+
 /// Runs until `end` has been done to the server in the middle of it.
 fn cut_short(words: &str, end: impl FnOnce(Server, &Child) -> Option<Server>) -> Value {
     let server = Launch::embedded().start().unwrap();
@@ -185,9 +188,9 @@ fn cut_short(words: &str, end: impl FnOnce(Server, &Child) -> Option<Server>) ->
     );
     let child = tester(&words).spawn().unwrap();
     eventually("clients are there", || (server.count("/total/connections") >= 20).then_some(()));
-    std::thread::sleep(Duration::from_millis(700));
+    std::thread::sleep(UNDER_WAY);
     let server = end(server, &child);
-    let (code, result) = read(&ended(child));
+    let (code, result) = read(&outcome(child));
     drop(server);
     assert_eq!((code, result["verdict"].as_str()), (Some(1), Some("fail")), "{words}: {result}");
     let page = std::fs::read_to_string(&report).unwrap();

@@ -134,9 +134,16 @@ fn who_takes_nothing_for_the_write_timeout_is_gone_and_counted_apart() {
     ledger_balances(&server);
 }
 
+/// Of an event that waits.
+const LIFETIME: Duration = Duration::from_secs(1);
+
 #[test]
 fn events_that_wait_longer_than_their_lifetime_are_skipped_and_said_to_be() {
-    let server = Launch::embedded().option("--event-ttl", "1s").option("--outbound-max", "64MiB").start().unwrap();
+    let server = Launch::embedded()
+        .option("--event-ttl", &format!("{}ms", LIFETIME.as_millis()))
+        .option("--outbound-max", "64MiB")
+        .start()
+        .unwrap();
     let mut slow = Client::connect(server.address, "/ws?username=alice&meta=1").unwrap();
     server.wait_until("/total/connections", 1);
     let mut publisher = server.publisher().unwrap();
@@ -148,7 +155,7 @@ fn events_that_wait_longer_than_their_lifetime_are_skipped_and_said_to_be() {
         }
         (server.count("/total/frames_queued") > 0).then_some(())
     });
-    std::thread::sleep(Duration::from_millis(1_500));
+    std::thread::sleep(LIFETIME * 3 / 2);
     publisher.publish("alice", event(count)).unwrap();
     let (events, missed) = hear_all(&mut slow, count);
     assert_eq!(events.len() as u64 + missed, count + 1);

@@ -3,7 +3,6 @@
 //!
 //! `scripts/soak` runs the long form. `FANOUT_SOAK_SECONDS` says how long it is, `FANOUT_SOAK_RECORD` where it is kept.
 
-#[allow(dead_code, reason = "it ends by itself, after longer than others wait")]
 mod program;
 
 use loadtest::{Launch, Redis};

@@ -1,30 +1,18 @@
 //! The load tester as its users run it: the real program against the real server, and against servers that lie.
 
 mod lying;
+mod program;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
-use loadtest::{Launch, PATIENCE, Redis, Server, eventually, free_port};
+use loadtest::{Launch, Redis, Server, eventually, free_port, outcome};
 use lying::{Family, Liar, Lie};
+use program::{at, at_places, count, number, read, tester};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Instant;
-
-/// The program with these words.
-fn tester(words: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fanout-loadtest"));
-    command.args(words.split_whitespace()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// Where a server's clients connect and its events are published.
-fn at(address: SocketAddr, broker: SocketAddr) -> String {
-    format!("{} --redis {broker} --quiet --json", clients_at(Family::Workflow, address))
-}
 
 fn clients_at(family: Family, address: SocketAddr) -> String {
     match family {
@@ -33,37 +21,12 @@ fn clients_at(family: Family, address: SocketAddr) -> String {
     }
 }
 
-/// What a run said: its exit code and its one JSON object.
-fn read(output: &Output) -> (Option<i32>, Value) {
-    let text = String::from_utf8_lossy(&output.stdout);
-    let result = serde_json::from_str(&text);
-    let result = result.unwrap_or_else(|error| panic!("{error}: {text}\n{}", String::from_utf8_lossy(&output.stderr)));
-    (output.status.code(), result)
-}
-
 fn run(words: &str) -> (Option<i32>, Value) {
     read(&tester(words).output().unwrap())
 }
 
-fn number(result: &Value, pointer: &str) -> u64 {
-    result.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("no number {pointer} in {result}"))
-}
-
 fn reasons(result: &Value) -> String {
     result["reasons"].to_string()
-}
-
-/// Waits for the end; kills what does not end.
-fn end(mut child: Child) -> Output {
-    let deadline = Instant::now() + PATIENCE;
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > deadline {
-            child.kill().unwrap();
-            panic!("the tester hangs: {:?}", child.wait_with_output());
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    child.wait_with_output().unwrap()
 }
 
 fn check_pass(server: &Server, words: &str, clients_per_event: u64) {
@@ -78,17 +41,17 @@ fn check_pass_of(family: Family, server: &Server, words: &str, clients_per_event
     let verdict = result["verdict"].as_str().unwrap();
     let is_fair = matches!((code, verdict), (Some(0), "pass") | (Some(3), "tester_saturated"));
     assert!(is_fair && (verdict == "pass" || words.contains("--rate")), "{words}: {code:?} {result}");
-    for count in ["/lost", "/duplicated", "/reordered", "/foreign", "/closed"] {
-        assert_eq!(number(&result, count), 0, "{words}: {count} in {result}");
+    for fault in ["/lost", "/duplicated", "/reordered", "/foreign", "/closed"] {
+        assert_eq!(count(&result, fault), 0, "{words}: {fault} in {result}");
     }
-    assert!(number(&result, "/published") > 0, "{result}");
-    assert_eq!(number(&result, "/delivered"), number(&result, "/published") * clients_per_event, "{words}: {result}");
-    let latencies = ["p50", "p90", "p99", "p999", "max"].map(|name| number(&result, &format!("/latency_us/{name}")));
+    assert!(count(&result, "/published") > 0, "{result}");
+    assert_eq!(count(&result, "/delivered"), count(&result, "/published") * clients_per_event, "{words}: {result}");
+    let latencies = ["p50", "p90", "p99", "p999", "max"].map(|name| count(&result, &format!("/latency_us/{name}")));
     assert!(latencies[0] > 0 && latencies.is_sorted(), "{words}: {latencies:?}");
     for cost in ["cpu_ns_per_delivery", "rss_bytes_per_connection"] {
         assert!(result["server"][cost].is_number(), "{words}: {cost} in {result}");
     }
-    assert!(result["server"]["cpu_ns_per_delivery"].as_f64() > Some(0.0), "{result}");
+    assert!(number(&result, "/server/cpu_ns_per_delivery") > 0.0, "{result}");
 }
 
 #[test]
@@ -148,14 +111,13 @@ fn events_go_through_redis_and_over_http_alike() {
     );
     let (code, result) = run(&http);
     assert_eq!(code, Some(0), "{result}");
-    assert_eq!(number(&result, "/delivered"), 2 * number(&result, "/published"));
+    assert_eq!(count(&result, "/delivered"), 2 * count(&result, "/published"));
 }
 
 #[test]
 fn a_missed_goal_fails_the_run() {
     let server = Launch::embedded().start().unwrap();
-    let words =
-        format!("fanout --clients 5 --window 1 --slo p50=1us --seconds 0.5 {}", at(server.address, server.broker));
+    let words = format!("fanout --clients 5 --window 1 --slo p50=1us --seconds 0.5 {}", at(&server));
     let (code, result) = run(&words);
     let verdict = (code, result["verdict"].as_str().unwrap());
     assert!([(Some(1), "fail"), (Some(3), "tester_saturated")].contains(&verdict), "{result}");
@@ -166,29 +128,28 @@ fn a_missed_goal_fails_the_run() {
 fn a_server_that_dies_in_the_middle_ends_the_run_with_a_report_of_what_was() {
     for load in ["--rate 50", "--window 4"] {
         let server = Launch::embedded().start().unwrap();
-        let words =
-            format!("fanout --clients 20 {load} --seconds 300 --warmup 0 {}", at(server.address, server.broker));
+        let words = format!("fanout --clients 20 {load} --seconds 300 --warmup 0 {}", at(&server));
         let child = tester(&words).spawn().unwrap();
         eventually("events are delivered", || (server.count("/total/frames_out") > 100).then_some(()));
         drop(server);
-        let (code, result) = read(&end(child));
+        let (code, result) = read(&outcome(child));
         assert_eq!((code, result["verdict"].as_str()), (Some(1), Some("fail")), "{load}: {result}");
         assert!(reasons(&result).contains("the server went away after"), "{load}: {result}");
         assert!(reasons(&result).contains("all 20 connections ended"), "{load}: {result}");
-        assert!(number(&result, "/delivered") > 0 && number(&result, "/closed") == 20, "{load}: {result}");
+        assert!(count(&result, "/delivered") > 0 && count(&result, "/closed") == 20, "{load}: {result}");
     }
 }
 
 #[test]
 fn ctrl_c_ends_the_run_with_a_report_of_what_was() {
     let server = Launch::embedded().start().unwrap();
-    let words = format!("fanout --clients 5 --rate 50 --seconds 300 --warmup 0 {}", at(server.address, server.broker));
+    let words = format!("fanout --clients 5 --rate 50 --seconds 300 --warmup 0 {}", at(&server));
     let child = tester(&words).spawn().unwrap();
     eventually("events are delivered", || (server.count("/total/frames_out") > 50).then_some(()));
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let (code, result) = read(&end(child));
-    assert_eq!((code, number(&result, "/lost")), (Some(1), 0), "{result}");
-    assert!(reasons(&result).contains("interrupted after") && number(&result, "/delivered") > 0, "{result}");
+    let (code, result) = read(&outcome(child));
+    assert_eq!((code, count(&result, "/lost")), (Some(1), 0), "{result}");
+    assert!(reasons(&result).contains("interrupted after") && count(&result, "/delivered") > 0, "{result}");
 }
 
 fn check_refusal(words: &str, part: &str) {
@@ -202,8 +163,11 @@ fn check_refusal(words: &str, part: &str) {
 fn a_run_that_cannot_begin_says_why_in_a_sentence() {
     let nobody: SocketAddr = ([127, 0, 0, 1], free_port()).into();
     let server = Launch::embedded().start().unwrap();
-    check_refusal(&format!("fanout {}", at(nobody, nobody)), "no connection to 127.0.0.1");
-    check_refusal(&format!("fanout --clients 1 {}", at(server.address, nobody)), "no Redis and no embedded broker at");
+    check_refusal(&format!("fanout {}", at_places(nobody, nobody)), "no connection to 127.0.0.1");
+    check_refusal(
+        &format!("fanout --clients 1 {}", at_places(server.address, nobody)),
+        "no Redis and no embedded broker at",
+    );
     let elsewhere = format!("fanout --quiet --url ws://{}/nothing?username={{user}}", server.address);
     check_refusal(&elsewhere, "answered 404 instead of 101");
     check_refusal("fanout --rate 0", "--rate 0");
@@ -213,11 +177,7 @@ fn a_run_that_cannot_begin_says_why_in_a_sentence() {
 fn without_json_people_get_a_table_and_with_hdr_a_log() {
     let server = Launch::embedded().start().unwrap();
     let file = std::env::temp_dir().join(format!("tester-{}.hdr", std::process::id()));
-    let words = format!(
-        "fanout --clients 5 --window 1 --seconds 0.5 {} --hdr {}",
-        at(server.address, server.broker),
-        file.display()
-    );
+    let words = format!("fanout --clients 5 --window 1 --seconds 0.5 {} --hdr {}", at(&server), file.display());
     let output = tester(&words.replace("--json", "").replace("--quiet", "")).output().unwrap();
     let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(["latency p99.9", "delivered", "pass"].iter().all(|part| said.contains(part)), "{said}");
@@ -244,7 +204,7 @@ fn check_lie_to(family: Family, lie: Lie, load: &str, expected: [u64; 5]) -> Val
     let (clients, broker) = (clients_at(family, liar.address), liar.broker);
     let words = format!("fanout --clients 3 {load} --warmup 0 --patience 1 --threads 2 {clients} --redis {broker}");
     let (code, result) = run(&format!("{words} --quiet --json"));
-    let counts = ["/lost", "/duplicated", "/reordered", "/foreign", "/closed"].map(|count| number(&result, count));
+    let counts = ["/lost", "/duplicated", "/reordered", "/foreign", "/closed"].map(|fault| count(&result, fault));
     assert_eq!(counts, expected, "{family:?} {lie:?} {load}: {result}");
     let verdict = if expected == [0; 5] { "pass" } else { "fail" };
     assert_eq!(result["verdict"].as_str(), Some(verdict), "{lie:?} {load}: {result}");
@@ -292,7 +252,7 @@ fn a_broker_that_takes_nothing_is_the_broker_s_fault() {
     let liar = Liar::start(Family::Workflow, 1, Lie::Deaf);
     let words = format!(
         "fanout --clients 1 --rate 2000 --size 64KiB --seconds 1 --warmup 0 --patience 0.5 {}",
-        at(liar.address, liar.broker)
+        at_places(liar.address, liar.broker)
     );
     let (code, result) = run(&words);
     assert!(reasons(&result).contains("the broker took no more"), "{result}");

@@ -1,6 +1,6 @@
 //! What a username may be, and that matching is exact.
 
-use loadtest::{Client, Launch, Redis, Server, exchange};
+use loadtest::{Client, Launch, Redis, Server, knock};
 
 /// The query as it is typed, and the name it means.
 const GOOD: &[(&str, &str)] = &[
@@ -93,14 +93,7 @@ fn what_is_no_username_is_turned_away_before_any_upgrade() {
         &too_long_decoded,
     ];
     for query in table {
-        let answer = exchange(
-            server.address,
-            &format!(
-                "GET /ws{query} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-            ),
-        );
-        let answer = answer.unwrap();
+        let (answer, _) = knock(server.address, &format!("/ws{query}"), "");
         assert_eq!(answer.status, 400, "/ws{query}");
         let json = answer.json();
         for key in ["error", "hint"] {

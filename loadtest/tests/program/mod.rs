@@ -1,10 +1,9 @@
 //! The load tester as a process: what it is told and what it says.
 
-use loadtest::{PATIENCE, Server};
+use loadtest::Server;
 use serde_json::Value;
-use std::process::{Child, Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::process::{Command, Output, Stdio};
 
 /// The program with these words.
 pub(crate) fn tester(words: &str) -> Command {
@@ -15,7 +14,12 @@ pub(crate) fn tester(words: &str) -> Command {
 
 /// Against this server.
 pub(crate) fn at(server: &Server) -> String {
-    format!("--url ws://{}/ws?username={{user}} --redis {} --quiet --json", server.address, server.broker)
+    at_places(server.address, server.broker)
+}
+
+/// Where clients connect and events are published.
+pub(crate) fn at_places(address: SocketAddr, broker: SocketAddr) -> String {
+    format!("--url ws://{address}/ws?username={{user}} --redis {broker} --quiet --json")
 }
 
 /// What a run said: its exit code and its one JSON object.
@@ -36,17 +40,4 @@ pub(crate) fn count(result: &Value, pointer: &str) -> u64 {
         .pointer(pointer)
         .and_then(|value| value.as_u64().or_else(|| format!("{:.0}", value.as_f64()?).parse().ok()));
     count.unwrap_or_else(|| panic!("no number {pointer} in {result}"))
-}
-
-/// Waits for the end; kills what does not end.
-pub(crate) fn ended(mut child: Child) -> Output {
-    let deadline = Instant::now() + PATIENCE;
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > deadline {
-            child.kill().unwrap();
-            panic!("the tester hangs: {:?}", child.wait_with_output());
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    child.wait_with_output().unwrap()
 }
