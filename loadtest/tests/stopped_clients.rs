@@ -1,5 +1,5 @@
-//! Clients that stopped reading cost nobody else anything: the broker's connection is read at full rate, and whoever reads
-//! gets everything.
+//! Clients that stopped reading cost nobody else an event: the broker's connection goes on being read, more slowly only
+//! by the work that they make, and whoever reads gets everything.
 //!
 //! `scripts/stopped-clients` runs the long form: `FANOUT_STOPPED_CLIENTS` says how many there are.
 
