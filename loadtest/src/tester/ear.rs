@@ -179,16 +179,19 @@ impl<'a> Ear<'a> {
 
     /// What is no event is the server's own word, where clients asked for it, and a stranger's where not.
     fn take_notice(&self, connection: &mut Connection, text: &[u8], tape: &mut Tape) {
+        if !self.is_told {
+            return mark_foreign(tape, text);
+        }
         match notice(text) {
             // Its own events, which it did not read in time; the server does not count this one as a frame.
-            Some(Notice::Gap { reason: GapReason::SlowConsumer }) if self.is_told => connection.expectation.warn(),
-            Some(Notice::Gap { .. }) if self.is_told => {
+            Some(Notice::Gap { reason: GapReason::SlowConsumer }) => connection.expectation.warn(),
+            Some(Notice::Gap { .. }) => {
                 connection.expectation.warn();
                 tape.ledger.gaps += u64::from(connection.expectation.standing == Standing::Steady);
                 tape.ledger.beside += 1;
             }
-            Some(_) if self.is_told => tape.ledger.beside += 1,
-            _ => mark_foreign(tape, text),
+            Some(_) => tape.ledger.beside += 1,
+            None => mark_foreign(tape, text),
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) fn write(outcome: &Outcome, directory: &Path) -> io::Result<()> {
     report::write(outcome, &path("html"))?;
     let numbers = outcome.settings.iter().filter_map(|(name, text)| Some((name.clone(), text.parse::<u64>().ok()?)));
     let run = Run {
-        subject: "fanout".to_owned(),
+        subject: outcome.settings.get("protocol").cloned().unwrap_or_default(),
         round: 1,
         settings: numbers.collect(),
         figures: BTreeMap::new(),

@@ -214,7 +214,9 @@ impl<'a> Worker<'a> {
     /// The upgrade is answered: a client like the others.
     fn seat(&mut self, handshake: Handshake, seat: Seat, unread: Vec<u8>, tape: &mut Tape) -> io::Result<()> {
         let place = seat.place.unwrap_or(self.connections.len());
+        // Who is slow for hours, and comes back each time, is not looked at from outside.
         if seat.standing == Standing::Excused
+            && self.orders.course.slow.clients == 0
             && let (Ok(server), Ok(own)) = (handshake.socket.peer_addr(), handshake.socket.local_addr())
         {
             tape.slow_ends.push((server, own));

@@ -18,10 +18,10 @@ pub(super) fn charts(outcome: &Outcome) -> Vec<Chart> {
     [
         latency_by_percentile(outcome),
         latency_over_time(&slices),
-        rate_over_time("Events delivered per second", &slices, |slice| slice.delivered_per_second),
-        rate_over_time("Events published per second", &slices, |slice| slice.published_per_second),
+        rate_over_time(["Events", "delivered"], &slices, |slice| slice.delivered_per_second),
+        rate_over_time(["Events", "published"], &slices, |slice| slice.published_per_second),
         connections_over_time(&slices),
-        rate_over_time("Connections ended per second", &slices, |slice| slice.closed_per_second),
+        rate_over_time(["Connections", "ended"], &slices, |slice| slice.closed_per_second),
         memory_over_time(&slices),
         memory_over_connections(&slices),
         processor_over_time(&slices),
@@ -60,13 +60,16 @@ fn latency_over_time(slices: &[Slice]) -> Option<Chart> {
     over_time("Latency over time", y, series)
 }
 
-fn rate_over_time(title: &str, slices: &[Slice], of: fn(&Slice) -> f64) -> Option<Chart> {
-    let name = ["delivered", "ended"].into_iter().find(|name| title.contains(name)).unwrap_or("published");
+fn rate_over_time([what, done]: [&str; 2], slices: &[Slice], of: fn(&Slice) -> f64) -> Option<Chart> {
     let series = vec![Series::line("", 0, slices.iter().map(|slice| (slice.second, of(slice))))];
     if every(&series, |point| point.y).all(|rate| rate == 0.0) {
         return None;
     }
-    over_time(title, Axis::linear(name, Unit::PerSecond, every(&series, |point| point.y)), series)
+    over_time(
+        &format!("{what} {done} per second"),
+        Axis::linear(done, Unit::PerSecond, every(&series, |point| point.y)),
+        series,
+    )
 }
 
 /// Only where they come and go.

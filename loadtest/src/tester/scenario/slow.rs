@@ -4,7 +4,7 @@ mod ends;
 
 use super::{Load, Scenario, USUAL};
 use crate::tester::arguments::LoadArguments;
-use crate::tester::clock::{SECOND, from_seconds, seconds};
+use crate::tester::clock::{SECOND, from_seconds, seconds, whole};
 use crate::tester::course::Unrest;
 use crate::tester::outcome::Round;
 use crate::tester::plan::Plan;
@@ -43,7 +43,7 @@ const LOOK_AGAIN: u64 = SECOND / 2;
 const CLOSED_FOR_IT: &str = "/total/closed/4001";
 
 /// One in twenty, where nobody says otherwise.
-const SHARE: f64 = 0.05;
+const SHARE: &str = "5%";
 
 fn slow_down(stage: &mut Stage<'_, '_, '_>) {
     let all = stage.plan().seconds;
@@ -155,9 +155,7 @@ fn tell_of_the_slow(stage: &mut Stage<'_, '_, '_>, from: u64, ended: u64) {
 
 /// The last of the clients are the slow ones.
 fn shape(arguments: &LoadArguments, plan: &mut Plan) -> Result<(), String> {
-    let share = arguments.slow_share.as_deref().map_or(Ok(SHARE), share)?;
-    let slow = (f64::from(plan.clients) * share).ceil();
-    plan.course.restless = (0..plan.clients).find(|count| f64::from(*count) >= slow).unwrap_or(plan.clients);
+    plan.course.restless = share(plan.clients, arguments.slow_share.as_deref().unwrap_or(SHARE))?;
     plan.course.unrest = Unrest::Slow { bytes_per_second: arguments.slow_read.unwrap_or(0) };
     if plan.steady() < plan.users {
         return Err(format!("--slow-share leaves {} clients that read for {} users", plan.steady(), plan.users));
@@ -165,10 +163,11 @@ fn shape(arguments: &LoadArguments, plan: &mut Plan) -> Result<(), String> {
     Ok(())
 }
 
-/// `5%` or `0.05`.
-pub(super) fn share(text: &str) -> Result<f64, String> {
+/// How many are `5%` or `0.05` of so many clients, rounded up.
+pub(super) fn share(clients: u32, text: &str) -> Result<u32, String> {
     let (number, scale) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
     let share = number.trim().parse::<f64>().ok().map(|number| number / scale);
     let unfit = || format!("--slow-share {text} is not between 0 and 1, such as 5% or 0.05");
-    share.filter(|share| (0.0..1.0).contains(share)).ok_or_else(unfit)
+    let share = share.filter(|share| (0.0..1.0).contains(share)).ok_or_else(unfit)?;
+    Ok(u32::try_from(whole((f64::from(clients) * share).ceil())).unwrap_or(clients))
 }

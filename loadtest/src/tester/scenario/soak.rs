@@ -4,7 +4,6 @@
 use super::slow::share;
 use super::{Scenario, USUAL};
 use crate::tester::arguments::LoadArguments;
-use crate::tester::clock::whole;
 use crate::tester::course::{SlowClients, Unrest};
 use crate::tester::crew::Crew;
 use crate::tester::outcome::{Outcome, Round, Sample};
@@ -123,9 +122,9 @@ fn shape(arguments: &LoadArguments, plan: &mut Plan) -> Result<(), String> {
     plan.course.restless = if per_second > 0.0 { passing.unwrap_or(plan.clients / 2).max(1) } else { 0 };
     plan.course.unrest = if per_second == 0.0 { Unrest::None } else { Unrest::Churn { per_second } };
     if let Some(text) = &arguments.slow_share {
-        let slow = u32::try_from(whole((f64::from(plan.clients) * share(text)?).ceil())).unwrap_or(u32::MAX);
+        let clients = share(plan.clients, text)?;
         let bytes_per_second = arguments.slow_read.unwrap_or(SIP);
-        plan.course.slow = SlowClients { clients: slow, pause: PAUSE.min(plan.seconds / PAUSES_MIN), bytes_per_second };
+        plan.course.slow = SlowClients { clients, pause: PAUSE.min(plan.seconds / PAUSES_MIN), bytes_per_second };
     }
     plan.course.outlasts_broker = matches!(plan.publish, Publish::Redis { .. });
     if TOLD_OF_GAPS.contains(&plan.protocol.as_str()) && !plan.is_told() {

@@ -8,8 +8,8 @@ use rustix::event::epoll;
 use std::io;
 use std::sync::atomic::Ordering::SeqCst;
 
-/// Between two looks at them, in nanoseconds.
-const LOOK_AGAIN: u64 = SECOND / LOOKS_PER_SECOND;
+/// Between two looks at them, and so between two sips, in nanoseconds.
+pub(super) const LOOK_AGAIN: u64 = SECOND / LOOKS_PER_SECOND;
 const LOOKS_PER_SECOND: u64 = 10;
 
 /// A pause is followed by reading: this part of it.
@@ -45,7 +45,7 @@ enum Manner {
 
 /// What it hears of its socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+pub(super) enum Told {
     /// That there are bytes.
     Everything,
     /// That the server has ended the stream, and nothing else.
@@ -97,8 +97,7 @@ impl Worker<'_> {
             _ if is_over => self.tell(one, place, Told::Everything),
             Manner::Pauses => self.pause(one, place, now),
             Manner::Sips => {
-                let bytes = u64::from(self.orders.course.slow.bytes_per_second) / LOOKS_PER_SECOND;
-                self.receive(place, usize::try_from(bytes).unwrap_or(1).max(1), tape);
+                self.receive(place, sip_bytes(self.orders.course.slow.bytes_per_second), tape);
                 self.tell(one, place, Told::ItsEnd)
             }
         }
@@ -121,14 +120,27 @@ impl Worker<'_> {
         self.tell(one, place, next)
     }
 
-    /// Has a connection told of its bytes, or of its end alone.
+    /// Has one told of its bytes, or of its end alone.
     fn tell(&self, one: &mut SlowOne, place: usize, of: Told) -> io::Result<()> {
-        let Some(socket) = self.connections[place].socket.as_ref().filter(|_| one.told != of) else { return Ok(()) };
+        if one.told == of {
+            return Ok(());
+        }
         one.told = of;
+        self.tell_socket(place, of)
+    }
+
+    /// Has a connection told of its bytes, or of its end alone.
+    pub(super) fn tell_socket(&self, place: usize, of: Told) -> io::Result<()> {
+        let Some(socket) = &self.connections[place].socket else { return Ok(()) };
         let flags = match of {
             Told::Everything => epoll::EventFlags::IN,
             Told::ItsEnd => epoll::EventFlags::RDHUP,
         };
         Ok(epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(place as u64), flags)?)
     }
+}
+
+/// What somebody reads at a time who reads so much in a second.
+pub(super) fn sip_bytes(bytes_per_second: u32) -> usize {
+    usize::try_from(u64::from(bytes_per_second) / LOOKS_PER_SECOND).unwrap_or(1).max(1)
 }

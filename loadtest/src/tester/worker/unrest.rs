@@ -1,5 +1,6 @@
 //! What restless connections do: they drop and come back, or read slowly.
 
+use super::slow::{LOOK_AGAIN, Told, sip_bytes};
 use super::{IS_HANDSHAKE, RETRY_AFTER, Worker, leave};
 use crate::client_frame::Opcode;
 use crate::tester::board::Tape;
@@ -10,9 +11,6 @@ use crate::tester::lobby::Seat;
 use rustix::event::epoll;
 use std::io;
 use std::sync::atomic::Ordering::SeqCst;
-
-/// Slow readers read so often in a second.
-const SIPS_PER_SECOND: u64 = 10;
 
 /// RFC 6455 §7.4.1: the purpose was fulfilled.
 const NORMAL: u16 = 1000;
@@ -53,7 +51,8 @@ impl Worker<'_> {
             Unrest::Storm { stagger } if is_new => self.scatter(stagger, tape),
             Unrest::None | Unrest::Storm { .. } => {}
             Unrest::Churn { per_second } => self.churn(per_second / f64::from(self.orders.threads), now, tape),
-            Unrest::Slow { .. } if is_new => self.turn_away_from_socket(act == 1)?,
+            Unrest::Slow { .. } if is_new && act == 1 => self.tell_all(Told::ItsEnd)?,
+            Unrest::Slow { .. } if is_new => self.tell_all(Told::Everything)?,
             Unrest::Slow { bytes_per_second } => self.sip(bytes_per_second, now, tape),
         }
         Ok(())
@@ -142,14 +141,11 @@ impl Worker<'_> {
     }
 
     /// The slow are told of nothing but the end of their connection, or of everything again.
-    fn turn_away_from_socket(&mut self, is_away: bool) -> io::Result<()> {
-        let flags = if is_away { epoll::EventFlags::RDHUP } else { epoll::EventFlags::IN };
+    fn tell_all(&mut self, of: Told) -> io::Result<()> {
         for place in self.restless.seats.iter().filter_map(|seat| seat.place) {
-            if let Some(socket) = &self.connections[place].socket {
-                epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(place as u64), flags)?;
-            }
+            self.tell_socket(place, of)?;
         }
-        self.restless.next_sip = u64::from(is_away);
+        self.restless.next_sip = u64::from(of == Told::ItsEnd);
         Ok(())
     }
 
@@ -158,11 +154,10 @@ impl Worker<'_> {
         if self.restless.next_sip == 0 || now < self.restless.next_sip || bytes_per_second == 0 {
             return;
         }
-        self.restless.next_sip = now + SECOND / SIPS_PER_SECOND;
-        let bytes = usize::try_from(u64::from(bytes_per_second) / SIPS_PER_SECOND).unwrap_or(1).max(1);
+        self.restless.next_sip = now + LOOK_AGAIN;
         for number in 0..self.restless.seats.len() {
             if let Some(place) = self.restless.seats[number].place {
-                self.receive(place, bytes, tape);
+                self.receive(place, sip_bytes(bytes_per_second), tape);
             }
         }
     }

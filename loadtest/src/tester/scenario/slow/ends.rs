@@ -2,6 +2,7 @@
 
 use crate::tester::board::Board;
 use crate::tester::clock::seconds;
+use crate::tester::form::Form;
 use crate::tester::run::Stage;
 use crate::tester::sockets::{Ends, Waiting, waiting};
 use crate::tester::watch::{kernel_buffers, resident_bytes};
@@ -10,9 +11,6 @@ use std::sync::atomic::Ordering::SeqCst;
 
 /// What a stopped client may cost in the kernel, in bytes: its socket's buffers with all their overhead.
 const KERNEL_BYTES_MAX: f64 = 200.0 * 1024.0;
-
-/// Bytes in front of an event of 126 to 65 535 bytes (RFC 6455 §5.2).
-const HEADER_BYTES: usize = 4;
 
 /// The ends that are on this machine.
 pub(super) struct SlowEnds {
@@ -124,6 +122,6 @@ impl Held {
 fn mean_frame_bytes(stage: &Stage<'_, '_, '_>) -> f64 {
     let plan = stage.plan();
     let sizes = plan.course.sizes.len().max(1);
-    let bytes: usize = (0..sizes as u64).map(|sequence| plan.bytes_of(sequence)).sum();
-    bytes as f64 / sizes as f64 + HEADER_BYTES as f64
+    let bytes: usize = (0..sizes as u64).map(|sequence| Form::new(plan.bytes_of(sequence)).frame_bytes()).sum();
+    bytes as f64 / sizes as f64
 }
