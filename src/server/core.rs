@@ -11,7 +11,7 @@ use super::lease::{Due, Leases};
 use super::listener::Listener;
 use super::outlet::KernelOutlet;
 use super::socket::{TcpSocket, Tenure};
-use super::strain::Strain;
+use super::strain::{Strain, sleeps_of_thread};
 use super::token::Token;
 use crate::ear::{Doorbell, Ear, Interest, Ready, TICK, Tick, Watched};
 use crate::engine::connection::ConnectionId;
@@ -120,7 +120,7 @@ impl Core {
     pub(super) async fn run(mut self) {
         while !self.is_drained() {
             let began = Instant::now();
-            self.metrics.entrance.behind_us.set(microseconds(self.strain.turn(began)));
+            self.metrics.entrance.behind_us.set(microseconds(self.strain.turn(began, sleeps_of_thread)));
             let is_done = self.turn(began);
             self.turns.saturating_record(microseconds(began.elapsed()));
             let has_run = self.ear.let_tasks_run().await;
@@ -154,12 +154,11 @@ impl Core {
     /// Hears what is ready. With nothing left to do this is the shard's sleep, until the next tick at most.
     fn listen(&mut self, is_done: bool) {
         let may_sleep = is_done && self.doorbell.get().lie_down(|| self.mesh.has_mail());
-        let lay_down = may_sleep.then(Instant::now);
-        let patience = lay_down.map_or(Duration::ZERO, |now| self.clock.until_next_tick(now));
+        let patience = if may_sleep { self.clock.until_next_tick(Instant::now()) } else { Duration::ZERO };
         let heard = self.ear.listen(Some(patience), &mut self.ready).expect("the epoll set is valid");
         self.doorbell.get().get_up();
-        if let Some(at) = lay_down {
-            self.strain.lay_down(at, heard);
+        if may_sleep {
+            self.strain.heard(heard);
         }
     }
 

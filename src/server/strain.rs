@@ -5,107 +5,131 @@
 //! of how late it hears and serves: events, clients' messages and handshakes alike. Fast turns do not help against that:
 //! a shard that always finds more is behind, however short its turns are. A load that it can carry leaves pauses many
 //! times a second, even at 95 % of the processor.
+//!
+//! It had nothing to do if it looked and heard nothing, or if the kernel put it to sleep because it waited. How long a
+//! look took says nothing: on a machine that does other things, too, it is taken off its core whatever waits for it.
 
+use nix::sys::resource::{UsageWho, getrusage};
+use std::mem;
 use std::time::{Duration, Instant};
 
-/// A sleep from which the shard was woken: to be put to sleep and woken takes longer than to hear what was there.
-const PAUSE_MIN: Duration = Duration::from_micros(30);
+/// How often the kernel is asked: the least that a server can be told to be patient for.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// The longest turn that is work; whatever is longer was a halt of the process or of the machine, which says nothing
-/// about the load.
-const TURN_MAX: Duration = Duration::from_secs(1);
+/// The longest time between two looks that is work; whatever is longer was a halt of the process or of the machine, which
+/// says nothing about the load.
+const WORK_MAX: Duration = Duration::from_secs(1);
 
-/// A shard's time without a pause.
+/// A shard's time without a pause, to a tenth of a second.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Strain {
     behind: Duration,
-    turned: Instant,
-    lay_down: Option<LayDown>,
-}
-
-/// When a shard with nothing left to do lay down, and what it then heard.
-#[derive(Clone, Copy, Debug)]
-struct LayDown {
-    at: Instant,
-    heard: usize,
+    looked: Instant,
+    /// Whether it has heard nothing since.
+    has_paused: bool,
+    /// How often the kernel had put it to sleep by then.
+    sleeps: i64,
 }
 
 impl Strain {
     pub(super) fn new(now: Instant) -> Self {
-        Self { behind: Duration::ZERO, turned: now, lay_down: None }
+        Self { behind: Duration::ZERO, looked: now, has_paused: true, sleeps: 0 }
     }
 
-    /// The shard had nothing left to do, lay down at this moment and got up when it heard so many.
-    pub(super) fn lay_down(&mut self, at: Instant, heard: usize) {
-        self.lay_down = Some(LayDown { at, heard });
+    /// The shard had nothing left to do, listened, and so many had something to say.
+    pub(super) fn heard(&mut self, descriptors: usize) {
+        self.has_paused |= descriptors == 0;
     }
 
-    /// A turn begins: how long have there been no pauses?
-    pub(super) fn turn(&mut self, now: Instant) -> Duration {
-        let is_pause = |LayDown { at, heard }| heard == 0 || now.saturating_duration_since(at) >= PAUSE_MIN;
-        let length = now.saturating_duration_since(self.turned);
-        self.behind = match self.lay_down.take() {
-            Some(lay_down) if is_pause(lay_down) => Duration::ZERO,
-            _ => self.behind + length.min(TURN_MAX),
-        };
-        self.turned = now;
+    /// A turn begins: how long have there been no pauses? Now and then `sleeps` is asked how often the thread was put to
+    /// sleep so far, see [`sleeps_of_thread`].
+    pub(super) fn turn(&mut self, now: Instant, sleeps: impl FnOnce() -> i64) -> Duration {
+        let worked = now.saturating_duration_since(self.looked);
+        if worked >= LOOK_EVERY {
+            let sleeps = sleeps();
+            let has_slept = mem::replace(&mut self.sleeps, sleeps) != sleeps;
+            let has_paused = mem::take(&mut self.has_paused) || has_slept;
+            self.behind = if has_paused { Duration::ZERO } else { self.behind + worked.min(WORK_MAX) };
+            self.looked = now;
+        }
         self.behind
     }
+}
+
+/// How often this thread has waited in the kernel and was put to sleep for that; getrusage(2), `ru_nvcsw`. A lock that
+/// another thread holds counts, too: the shards share few, and hold them for less than a microsecond.
+pub(super) fn sleeps_of_thread() -> i64 {
+    getrusage(UsageWho::RUSAGE_THREAD).expect("a thread may ask about itself").voluntary_context_switches()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::thread;
 
     const MILLI: Duration = Duration::from_millis(1);
 
-    /// A shard whose turns take a millisecond each, the sleep before them included.
+    /// A shard whose turns take a millisecond each.
     struct Day {
         strain: Strain,
         now: Instant,
+        sleeps: i64,
     }
 
     impl Day {
         fn new() -> Self {
             let now = Instant::now();
-            Self { strain: Strain::new(now), now }
+            let mut day = Self { strain: Strain::new(now), now, sleeps: 0 };
+            assert_eq!(day.turns(100), Duration::ZERO, "it begins with a pause");
+            day
         }
 
-        /// The next turn: what it lay down for, and what it heard then.
-        fn turn(&mut self, slept: Option<Duration>, heard: usize) -> Duration {
-            self.now += MILLI;
-            if let Some(slept) = slept {
-                self.strain.lay_down(self.now.checked_sub(slept).expect("it turned before"), heard);
+        /// So many turns, in which it always finds more to do.
+        fn turns(&mut self, turns: u32) -> Duration {
+            for _ in 0..turns {
+                self.now += MILLI;
+                self.strain.heard(7);
+                self.strain.turn(self.now, || self.sleeps);
             }
-            self.strain.turn(self.now)
+            self.strain.turn(self.now, || self.sleeps)
         }
     }
 
     #[test]
     fn a_shard_that_always_finds_more_is_behind_since_its_last_pause() {
         let mut day = Day::new();
-        for turns in 1..=5_000 {
-            // It lies down every third time, and something is there already.
-            let slept = (turns % 3 == 0).then_some(PAUSE_MIN / 2);
-            assert_eq!(day.turn(slept, 7), turns * MILLI);
-        }
-        assert_eq!(day.turn(Some(PAUSE_MIN), 1), Duration::ZERO, "it slept");
-        assert_eq!(day.turn(None, 0), MILLI, "and is counted from there");
-        assert_eq!(day.turn(Some(PAUSE_MIN / 30), 0), Duration::ZERO, "nothing was there, though it did not sleep");
+        assert_eq!(day.turns(5_000), 5_000 * MILLI);
+        day.sleeps += 1;
+        assert_eq!(day.turns(100), Duration::ZERO, "it slept");
+        assert_eq!(day.turns(300), 300 * MILLI, "and is counted from there");
+        day.strain.heard(0);
+        assert_eq!(day.turns(100), Duration::ZERO, "nothing was there, though it did not sleep");
     }
 
     #[test]
     fn one_pause_in_a_hundred_turns_is_enough() {
         let mut day = Day::new();
-        let behind = (0..100_000).map(|turn| day.turn((turn % 100 == 0).then_some(2 * PAUSE_MIN), 256));
-        assert_eq!(behind.max(), Some(99 * MILLI));
+        for _ in 0..1_000 {
+            day.sleeps += 1;
+            assert_eq!(day.turns(100), Duration::ZERO);
+        }
     }
 
     #[test]
-    fn a_halt_of_the_process_is_one_turn() {
+    fn a_halt_of_the_process_is_a_second_of_work() {
         let mut day = Day::new();
         day.now += Duration::from_secs(3_600);
-        assert_eq!(day.turn(None, 0), TURN_MAX);
-        assert_eq!(day.turn(None, 0), TURN_MAX + MILLI);
+        assert_eq!(day.turns(1), WORK_MAX);
+        assert_eq!(day.turns(100), WORK_MAX + 100 * MILLI);
+    }
+
+    #[test]
+    fn a_thread_that_waits_sleeps_and_one_that_is_taken_off_its_core_does_not() {
+        let before = sleeps_of_thread();
+        thread::sleep(MILLI);
+        let after = sleeps_of_thread();
+        assert!(after > before);
+        (0..1_000).for_each(|_| thread::yield_now());
+        assert_eq!(sleeps_of_thread(), after);
     }
 }
