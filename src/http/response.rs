@@ -56,6 +56,11 @@ impl Response {
         Self::new(status, JSON, body.to_string())
     }
 
+    /// 405 with the methods that are allowed (RFC 9110 §15.5.6).
+    pub(super) fn method_not_allowed(allowed: &'static str) -> Self {
+        Self::from(Refusal::new(405, "method not allowed", format!("use {allowed}"))).with("Allow", allowed)
+    }
+
     /// The same with another header field.
     pub(super) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.fields.push((name, value.into()));

@@ -78,7 +78,7 @@ pub(super) fn answer(site: &Site, request: &Request<'_>) -> Answer {
         return route.answer(site, request, rest).unwrap_or_else(Answer::Response);
     }
     if let Some(family) = site.families.iter().find(|family| family.path == path) {
-        return upgrade::answer(site, family, request);
+        return upgrade::answer(site, family, request).map_or_else(Answer::Response, Answer::Upgrade);
     }
     let mut pages = site.families.iter().flat_map(|family| &family.pages);
     match pages.find(|(own, _)| own == path) {
@@ -113,7 +113,7 @@ impl Route {
                 dismissal::check_length(head.body_bytes)?;
                 Ok(Answer::Body(Errand::Dismiss))
             }
-            (Serve::Event(_) | Serve::Dismissal, _) => Err(method_not_allowed("POST")),
+            (Serve::Event(_) | Serve::Dismissal, _) => Err(Response::method_not_allowed("POST")),
             (Serve::Nothing, _) => Err(not_found(site)),
         }
     }
@@ -127,13 +127,8 @@ fn show(request: &Request<'_>, page: impl FnOnce() -> Response) -> Result<Respon
             Err(Refusal::new(413, "the body is too large", "this page wants no body at all").into())
         }
         Method::Get | Method::Head => Ok(page()),
-        _ => Err(method_not_allowed("GET, HEAD")),
+        _ => Err(Response::method_not_allowed("GET, HEAD")),
     }
-}
-
-/// 405 with the methods that are allowed (RFC 9110 §15.5.6).
-pub(super) fn method_not_allowed(allowed: &'static str) -> Response {
-    Response::from(Refusal::new(405, "method not allowed", format!("use {allowed}"))).with("Allow", allowed)
 }
 
 fn not_found(site: &Site) -> Response {

@@ -6,7 +6,6 @@ use super::gate;
 use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
-use super::routes::{Answer, method_not_allowed};
 use super::site::{Family, Site};
 use crate::auth::{self, Identity};
 use crate::engine::placement::Placement;
@@ -52,14 +51,11 @@ pub(super) struct Upgrade {
 }
 
 /// Admits a request to a family, or says why not. Cheap and general reasons come first.
-pub(super) fn answer(site: &Site, family: &Family, request: &Request<'_>) -> Answer {
-    match admit(site, family, request) {
-        Ok(upgrade) => Answer::Upgrade(upgrade),
-        Err(Decline { reason, response }) => {
-            site.metrics().entrance.refused(reason).add(1);
-            Answer::Response(response)
-        }
-    }
+pub(super) fn answer(site: &Site, family: &Family, request: &Request<'_>) -> Result<Upgrade, Response> {
+    admit(site, family, request).map_err(|Decline { reason, response }| {
+        site.metrics().entrance.refused(reason).add(1);
+        response
+    })
 }
 
 fn admit(site: &Site, family: &Family, request: &Request<'_>) -> Result<Upgrade, Decline> {
@@ -87,7 +83,7 @@ fn admit(site: &Site, family: &Family, request: &Request<'_>) -> Result<Upgrade,
 /// RFC 6455 §4.2.1: GET, HTTP/1.1, and the client must want it.
 fn check_asked(head: &Head<'_>) -> Result<(), Response> {
     if head.method != Method::Get {
-        return Err(method_not_allowed("GET"));
+        return Err(Response::method_not_allowed("GET"));
     }
     if !head.is_upgrade() {
         let hint =
