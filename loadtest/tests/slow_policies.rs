@@ -153,7 +153,7 @@ fn events_that_wait_longer_than_their_lifetime_are_skipped_and_said_to_be() {
             publisher.publish("alice", event(count)).unwrap();
             count += 1;
         }
-        (server.count("/total/frames_queued") > 0).then_some(())
+        (server.count("/total/late") > 0).then_some(())
     });
     std::thread::sleep(LIFETIME * 3 / 2);
     publisher.publish("alice", event(count)).unwrap();
