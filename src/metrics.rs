@@ -7,7 +7,6 @@ mod canary;
 mod entrance;
 mod labelled;
 
-pub(crate) use self::canary::microseconds;
 pub use self::canary::{CANARY_AGE_MAX, CanaryStatus, Expectation};
 pub use self::entrance::{Entrance, Refused};
 use self::labelled::labelled;
@@ -16,7 +15,17 @@ use crate::wire::close::CloseCode;
 use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A span as counters and stamps hold it.
+pub(crate) fn microseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A span as pages and notices say it.
+pub(crate) fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// A number with one writer and any number of readers.
 #[derive(Debug, Default)]

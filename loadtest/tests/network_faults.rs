@@ -171,6 +171,7 @@ fn a_second_without_a_network_is_no_outage_and_costs_nothing() {
         let fault = Fault::Loss(&[End::Near, End::Far], 100);
         let (scene, heard, nothing_missed) = perform(network, |scene| {
             network.begin(fault);
+            // Shorter than a stamp may be away.
             thread::sleep(Duration::from_secs(1));
             let first = scene.street.begun();
             network.end(fault);

@@ -100,6 +100,7 @@ impl Town {
         let user = random.usize(..self.usernames.len());
         let mut client = Client::listen(server.address, &self.usernames[user]).unwrap();
         let begun = self.begun[user].load(SeqCst);
+        // For some events, or for none: who goes at once is among them.
         thread::sleep(Duration::from_millis(random.u64(..40)));
         let taken = self.taken[user].load(SeqCst);
         let (mut first, mut last) = (None, begun);

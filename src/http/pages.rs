@@ -3,7 +3,7 @@
 use super::refusal::Refusal;
 use super::response::Response;
 use super::site::Site;
-use crate::metrics::{BrokerStatus, Counter, Drop, Expectation, NodeMetrics, Refused, Slowness};
+use crate::metrics::{BrokerStatus, Counter, Drop, Expectation, NodeMetrics, Refused, Slowness, milliseconds};
 use crate::wire::close::CloseCode;
 use serde_json::{Map, Value, json};
 use std::sync::atomic::Ordering;
@@ -33,7 +33,7 @@ pub(super) fn stats(site: &Site) -> Response {
     let registry = &site.registry;
     let shards: Vec<&NodeMetrics> = registry.shards.iter().map(AsRef::as_ref).collect();
     let nodes: Vec<&NodeMetrics> = registry.nodes().collect();
-    let uptime_ms = u64::try_from(registry.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let uptime_ms = milliseconds(registry.started.elapsed());
     Response::json(
         200,
         &json!({

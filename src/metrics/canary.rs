@@ -1,6 +1,6 @@
 //! What is known of the canary: a stamp that the broker's node publishes to itself and must hear again.
 
-use super::Counter;
+use super::{Counter, microseconds};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -87,11 +87,6 @@ impl CanaryStatus {
     pub fn is_well(&self) -> bool {
         self.expectation() != Expectation::Expected || self.age().is_some_and(|age| age <= CANARY_AGE_MAX)
     }
-}
-
-/// As stamps and counters hold it.
-pub(crate) fn microseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

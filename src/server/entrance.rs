@@ -25,8 +25,8 @@ use std::time::Duration;
 /// How often a pause is worth a line in the log.
 const PAUSE_LOGGED_EVERY: Duration = Duration::from_secs(60);
 
-/// Connections that were broken already and are passed over in search of one that is not: as many more as a turn takes,
-/// of each. They cost a call, and whoever is here waits meanwhile.
+/// Connections that were broken already and are passed over in search of one that is not. Each costs a call while whoever
+/// is inside waits; the rest of them is as broken at the next turn.
 const BROKEN_MAX: usize = 8;
 
 /// One shard's listener, which may pause.

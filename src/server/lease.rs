@@ -2,6 +2,7 @@
 
 use crate::ear::{TICK, Tick, Wheel};
 use crate::engine::connection::ConnectionId;
+use crate::metrics::milliseconds;
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -69,7 +70,7 @@ impl Leases {
             }
             wheel.insert(lease.ends, running);
             let left = TICK.saturating_mul(lease.ends.ticks_since(now));
-            Some(Due::Warning(id, u64::try_from(left.as_millis()).unwrap_or(u64::MAX)))
+            Some(Due::Warning(id, milliseconds(left)))
         });
         next.collect()
     }

@@ -56,8 +56,8 @@ impl Strain {
     }
 }
 
-/// How often this thread has waited in the kernel and was put to sleep for that; getrusage(2), `ru_nvcsw`. A lock that
-/// another thread holds counts, too: the shards share few, and hold them for less than a microsecond.
+/// How often this thread has waited in the kernel and was put to sleep for that; getrusage(2), `ru_nvcsw`. Waiting for a
+/// lock that another shard holds counts, too, though it is no pause: there are few, held for a look into a table.
 pub(super) fn sleeps_of_thread() -> i64 {
     getrusage(UsageWho::RUSAGE_THREAD).expect("a thread may ask about itself").voluntary_context_switches()
 }

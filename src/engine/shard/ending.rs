@@ -6,7 +6,7 @@ use crate::engine::connection::{ConnectionId, Following, Phase, Socket, Subscrip
 use crate::engine::frame::{Content, Frame};
 use crate::engine::mesh::Whom;
 use crate::engine::protocol::{Notice, Seat};
-use crate::metrics::Drop;
+use crate::metrics::{Drop, milliseconds};
 use crate::wire::close::{Close, CloseCode};
 use crate::wire::frame;
 use bytes::Bytes;
@@ -25,7 +25,7 @@ impl<S: Socket> Shard<S> {
         self.distribute();
         for id in self.connections.keys().collect::<Vec<_>>() {
             let pause = spread.mul_f64(fastrand::f64());
-            let reconnect_after_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+            let reconnect_after_ms = milliseconds(pause);
             self.tell(id, &Notice::Draining { reconnect_after_ms });
             self.departures.insert(self.now.after(pause), id);
             self.timers.insert(self.now.after(window), id);

@@ -58,6 +58,7 @@ fn with_a_token_it_alone_decides() {
         (LOCAL, "localhost", "", 401),
         (LOCAL, "localhost", "Authorization: Bearer 0123456789abcdeX\r\n", 401),
         (LOCAL, "localhost", "Authorization: Bearer 0123456789abcde\r\n", 401),
+        (LOCAL, "localhost", "Authorization: Bearer 0123456789abcdef0\r\n", 401),
         (LOCAL, "localhost", "Authorization: Basic 0123456789abcdef\r\n", 401),
         (LOCAL, "localhost", "Authorization: 0123456789abcdef\r\n", 401),
         (LOCAL, "localhost", "Authorization: Bearer\r\n", 401),

@@ -2,6 +2,7 @@
 
 use crate::ear::wall_clock_ms;
 use crate::http::{self, Page, Response, Site};
+use crate::metrics::milliseconds;
 use serde_json::json;
 
 /// The pages below a base path.
@@ -26,7 +27,7 @@ fn about(site: &Site, base: &str) -> Response {
 /// Numbers of the whole process: all its connections, and all different topics they follow.
 fn health(site: &Site) -> Response {
     let registry = &site.registry;
-    let uptime = u64::try_from(registry.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let uptime = milliseconds(registry.started.elapsed());
     let connections: u64 = registry.shards.iter().map(|shard| shard.connections.get()).sum();
     Response::json(
         200,

@@ -115,22 +115,24 @@ fn where_stamps_are_taken_and_do_not_come_back_both_connections_are_made_again()
 #[test]
 fn a_user_who_may_not_publish_the_canary_is_as_ready_as_one_without() {
     let redis = FakeRedis::open();
+    let (stage, _connections, _) = forbidden(&redis);
+    assert_eq!(stage.status.canary.age(), None);
+}
+
+/// A stage that is ready though Redis forbids it to publish the canary.
+fn forbidden(redis: &FakeRedis) -> (Stage, Connections, String) {
     let mut stage = redis.stage(None);
-    let (mut connections, channel) = confirmed(&redis);
+    let (mut connections, channel) = confirmed(redis);
     stamp(&mut connections.publisher, &channel);
     write(&mut connections.publisher, b"-NOPERM this user has no permissions to access one of the channels\r\n");
     stage.await_connected(true);
-    assert_eq!(stage.status.canary.age(), None);
+    (stage, connections, channel)
 }
 
 #[test]
 fn where_the_canary_may_not_be_published_a_new_connection_to_publish_on_costs_no_readiness() {
     let redis = FakeRedis::open();
-    let mut stage = redis.stage(None);
-    let (mut connections, channel) = confirmed(&redis);
-    stamp(&mut connections.publisher, &channel);
-    write(&mut connections.publisher, b"-NOPERM this user has no permissions to access one of the channels\r\n");
-    stage.await_connected(true);
+    let (mut stage, connections, channel) = forbidden(&redis);
     connections.publisher.shutdown(Shutdown::Both).expect("it is open");
     let (mut publisher, _) = redis.listener.accept().expect("another one");
     assert_eq!(command(&mut publisher), "PING");
