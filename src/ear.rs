@@ -78,6 +78,11 @@ pub fn wall_clock_ms() -> u64 {
     u64::try_from(wall_clock().as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The same in microseconds.
+pub fn wall_clock_us() -> u64 {
+    u64::try_from(wall_clock().as_micros()).unwrap_or(u64::MAX)
+}
+
 /// An executor for a node that listens with an [`Ear`].
 pub fn executor(placement: Placement) -> LocalExecutorBuilder {
     // No registered buffers: nobody uses them, and they are 10 MB per executor.

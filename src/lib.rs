@@ -3,9 +3,11 @@
 pub mod auth;
 pub mod brokers;
 pub mod config;
+pub mod control;
 pub mod ear;
 pub mod engine;
 pub mod http;
+pub mod inspection;
 pub mod logging;
 pub mod mesh;
 pub mod metrics;

@@ -117,6 +117,18 @@ impl Slowness {
     }
 }
 
+labelled! {
+    /// What takes a shard time.
+    pub enum Span {
+        /// A turn.
+        Turn = "turn",
+        /// From the broker's read to the turn that takes the event, of the first one of each turn.
+        ToShard = "to_shard",
+        /// From there until the kernel has it for everybody whose socket takes bytes.
+        ToKernel = "to_kernel",
+    }
+}
+
 /// What one node counts.
 #[derive(Debug)]
 pub struct NodeMetrics {
@@ -130,6 +142,8 @@ pub struct NodeMetrics {
     pub topics: Counter,
     /// Messages taken from the mesh (a shard) or events read from the source (the broker).
     pub messages_in: Counter,
+    /// Events that nobody here follows: they end at the broker's node.
+    pub unfollowed: Counter,
     /// Frames that were for a client: events for each follower, and what protocols say. The ledger's left side: they are
     /// out, queued or dropped.
     pub frames_offered: Counter,
@@ -162,7 +176,7 @@ pub struct NodeMetrics {
     slow: [Counter; Slowness::ALL.len()],
     closed: [Counter; CloseCode::ALL.len()],
     encodes: [Named; ENCODINGS_MAX],
-    turn_us: Mutex<Histogram<u64>>,
+    spans_us: [Mutex<Histogram<u64>>; Span::ALL.len()],
 }
 
 /// Encodings that are counted apart: there are fewer families of clients.
@@ -183,6 +197,7 @@ impl Default for NodeMetrics {
             ended: Counter::default(),
             topics: Counter::default(),
             messages_in: Counter::default(),
+            unfollowed: Counter::default(),
             frames_offered: Counter::default(),
             frames_out: Counter::default(),
             frames_queued: Counter::default(),
@@ -200,13 +215,13 @@ impl Default for NodeMetrics {
             slow: Default::default(),
             closed: Default::default(),
             encodes: Default::default(),
-            turn_us: Mutex::new(turn_histogram()),
+            spans_us: Span::ALL.map(|_| Mutex::new(span_histogram())),
         }
     }
 }
 
-/// A histogram for turns: 1 µs to 60 s, two significant digits (about 20 KB).
-pub fn turn_histogram() -> Histogram<u64> {
+/// A histogram for spans: 1 µs to 60 s, two significant digits (about 20 KB).
+pub fn span_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000, 2).expect("constant bounds are valid")
 }
 
@@ -237,16 +252,16 @@ impl NodeMetrics {
         self.encodes.iter().map_while(|named| Some((*named.name.get()?, named.counter.get())))
     }
 
-    /// Adds a node's own record of turn lengths to what readers see, and empties it. Called once a second.
-    pub fn share_turns(&self, own: &mut Histogram<u64>) {
-        let mut shared = self.turn_us.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Adds a node's own record of a kind of spans to what readers see, and empties it. Called once a second.
+    pub fn share_spans(&self, span: Span, own: &mut Histogram<u64>) {
+        let mut shared = self.spans_us[span as usize].lock().unwrap_or_else(PoisonError::into_inner);
         shared.add(&*own).expect("both have the same bounds");
         own.reset();
     }
 
-    /// A copy of the turn lengths so far, in microseconds.
-    pub fn turns(&self) -> Histogram<u64> {
-        self.turn_us.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// A copy of the spans so far, in microseconds.
+    pub fn spans(&self, span: Span) -> Histogram<u64> {
+        self.spans_us[span as usize].lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

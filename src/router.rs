@@ -1,11 +1,13 @@
 //! The broker's side of the mesh: who listens to what, and the way there.
 
+use crate::control::{Control, MeshNode};
 use crate::ear::{self, Doorbell, Ear};
-use crate::engine::mesh::{self, Control, Delivery, MeshNode};
+use crate::engine::mesh::{self, Delivery};
 use crate::engine::message::Message;
 use crate::engine::protocol::{Notice, PublishError};
 use crate::engine::publication::{Asker, Publication, Ticket};
 use crate::engine::topic::{Topic, TopicHasher, TopicKey};
+use crate::inspection::{Event, Question, Reply, Traces, What};
 use crate::mesh::NodeId;
 use crate::metrics::{Drop, NodeMetrics};
 use bytes::Bytes;
@@ -16,6 +18,7 @@ use smallvec::SmallVec;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Publications that may wait for the broker; the next one is answered with [`PublishError::Overloaded`].
 /// One from each of 16 000 clients at once; at the 200 000 a second that Redis takes, less than a tenth of a second.
@@ -79,8 +82,10 @@ struct State {
     /// Publications that were taken and not answered yet.
     unanswered: usize,
     drained: SmallVec<[NodeId; 4]>,
-    /// The wall clock, as it was when the latest batch began.
-    now_ms: u64,
+    /// The wall clock in microseconds since 1970, as it was when the latest batch began.
+    now_us: u64,
+    /// What administrators look at.
+    traces: Traces<()>,
 }
 
 /// Which shards follow a topic.
@@ -110,7 +115,8 @@ impl Router {
             publication_bytes: Rc::clone(&waiting_bytes),
             unanswered: 0,
             drained: SmallVec::new(),
-            now_ms: ear::wall_clock_ms(),
+            now_us: ear::wall_clock_us(),
+            traces: Traces::default(),
         };
         let router = Self { state: RefCell::new(state), metrics, hasher, ear, watcher: OnceCell::new() };
         (router, Publications { waiting, waiting_bytes })
@@ -139,18 +145,18 @@ impl Router {
     pub fn take_control(&self) {
         let mut borrowed = self.state.borrow_mut();
         let state = &mut *borrowed;
-        state.now_ms = ear::wall_clock_ms();
+        state.now_us = ear::wall_clock_us();
         for _ in 0..CONTROLS_PER_LOOK_MAX {
             let Some((from, control)) = state.mesh.receive() else { break };
             match control {
                 Control::Interest(interest) => state.note(from, interest),
                 Control::Publish(publication) => state.queue(publication),
                 Control::Drained => state.drained.push(from),
+                Control::Ask(ticket, question) => state.tell(ticket, &question),
                 Control::Adopt(_)
                 | Control::Published { .. }
                 | Control::Notice(_)
-                | Control::Dismiss(..)
-                | Control::Dismissed(..)
+                | Control::Answer(..)
                 | Control::Drain(_) => unreachable!("only shards are sent this"),
             }
         }
@@ -166,12 +172,27 @@ impl Router {
     /// Sends a message to every shard that follows its topic; returns how many connections there are.
     pub fn route(&self, message: Message) -> u64 {
         self.metrics.messages_in.add(1);
-        self.state.borrow_mut().route(message)
+        let followers = self.state.borrow_mut().route(message);
+        if followers == 0 {
+            self.metrics.unfollowed.add(1);
+        }
+        followers
     }
 
     /// Counts an event that cannot be delivered.
     pub fn drop_event(&self, reason: Drop) {
         self.metrics.dropped(reason).add(1);
+    }
+
+    /// Shows an event that cannot be delivered to those who look at its topic.
+    pub fn show_undeliverable(&self, reason: Drop, channel: &[u8], payload_bytes: usize) {
+        let state = &mut *self.state.borrow_mut();
+        if !state.traces.is_empty()
+            && let Some(trace) = state.traces.of_topic(&self.hasher.topic(Bytes::copy_from_slice(channel)))
+            && trace.samples(state.now_us)
+        {
+            trace.note(ear::wall_clock_us(), What::Undeliverable(reason, payload_bytes));
+        }
     }
 
     /// Rings at the shards and waits until every message of the batch is in its lane.
@@ -245,11 +266,12 @@ impl Router {
 
 impl State {
     fn route(&mut self, mut message: Message) -> u64 {
-        message.received_ms = self.now_ms;
-        let Some(interest) = self.interests.find(message.topic.hash(), |interest| interest.topic == message.topic)
-        else {
-            return 0;
-        };
+        message.received_us = self.now_us;
+        let interest = self.interests.find(message.topic.hash(), |interest| interest.topic == message.topic);
+        if !self.traces.is_empty() {
+            show(&mut self.traces, &message, interest.map_or(0, Interest::total));
+        }
+        let Some(interest) = interest else { return 0 };
         let (last, others) = interest.shards.split_last().expect("an interest has followers");
         for followers in others {
             self.mesh.deliver(followers.shard, Delivery::Message(followers.place, message.clone()));
@@ -281,6 +303,13 @@ impl State {
         }
     }
 
+    fn tell(&mut self, ticket: Ticket, question: &Question) {
+        let Question::Trace(target, from) = question else { unreachable!("only shards are asked for anything else") };
+        let from = from.get(self.mesh.id().index()).copied().unwrap_or(0);
+        let account = self.traces.ask(target, from, Instant::now());
+        self.mesh.send(ticket.node, Control::Answer(ticket, Box::new(Reply::Trace(account))));
+    }
+
     fn queue(&mut self, publication: Publication) {
         let waiting_bytes = self.publication_bytes.get();
         let bytes = waiting_bytes + publication.payload.len();
@@ -306,6 +335,17 @@ impl State {
             // Somebody must move what waits now: see `serve`.
             self.mesh.doorbell().ring();
         }
+    }
+}
+
+/// Shows an event to those who look at its topic.
+#[cold]
+fn show(traces: &mut Traces<()>, message: &Message, followers: u64) {
+    traces.forget_old(Instant::now());
+    if let Some(trace) = traces.of_topic(&message.topic)
+        && trace.samples(message.received_us)
+    {
+        trace.note(ear::wall_clock_us(), What::Received(Event::of(message), followers));
     }
 }
 

@@ -6,8 +6,9 @@
 
 mod heap;
 
+use fanout::control::MeshNode;
 use fanout::ear::{self, Doorbell, Ear};
-use fanout::engine::mesh::{Delivery, MeshNode};
+use fanout::engine::mesh::Delivery;
 use fanout::mesh;
 use fanout::mesh::NodeId;
 use glommio::Placement;

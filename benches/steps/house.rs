@@ -2,8 +2,9 @@
 
 use super::crowd::{Crowd, HASHER};
 use super::{CLIENTS, EVENTS_PER_BATCH, PAYLOAD_BYTES, Step, WARM_UP_TURNS};
+use fanout::control::{Control, MeshNode};
 use fanout::ear::Ear;
-use fanout::engine::mesh::{Control, Delivery, Interest, MeshNode};
+use fanout::engine::mesh::{Delivery, Interest};
 use fanout::engine::message::Message;
 use fanout::engine::placement::Placement;
 use fanout::mesh;
@@ -92,7 +93,7 @@ impl Place {
         for topics in users.chunk_by(|user, next| user == next) {
             let followers = u32::try_from(topics.len()).expect("a small crowd");
             let topic = crowd.topic(topics[0]);
-            let at = crowd.shard.place(&topic).expect("it has followers");
+            let at = crowd.shard.subscriptions().find(&topic).expect("it has followers");
             let interest = Interest { topic, place: at, followers, ticket: None };
             mesh.send(broker, Control::Interest(interest));
         }

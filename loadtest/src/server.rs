@@ -53,6 +53,18 @@ impl Server {
         exchange(self.address, &format!("GET {page} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
     }
 
+    /// Has an administrator disconnect a `username` or a `connection`; says how many that were.
+    ///
+    /// # Panics
+    /// Where the server does not do it.
+    pub fn dismiss(&self, member: &str, who: &str) -> u64 {
+        let body = serde_json::json!({ member: who }).to_string();
+        let head =
+            format!("POST /admin/disconnect HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+        let answer = exchange(self.address, &format!("{head}{body}")).expect("the server answers");
+        answer.json()["closed"].as_u64().unwrap_or_else(|| panic!("{who} was not disconnected: {answer:?}"))
+    }
+
     /// `/admin/stats` as it stands; `Null` where there is none.
     pub fn stats(&self) -> serde_json::Value {
         self.get("/admin/stats").map(|answer| answer.json()).unwrap_or_default()

@@ -186,14 +186,6 @@ fn keys_in_a_file_are_found_by_their_kid_and_change_with_it() {
     assert_eq!(status(&current.token("current")), 101, "who stayed in the file was never out");
 }
 
-fn disconnect(server: &Server, body: &Value) -> Value {
-    let body = body.to_string();
-    let head = format!("POST /admin/disconnect HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
-    let answer = exchange(server.address, &format!("{head}{body}")).unwrap();
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()
-}
-
 #[test]
 fn an_administrator_disconnects_a_user_on_every_shard_and_one_flux_client() {
     let server = Launch::embedded().option("--spread-above", "2").start().unwrap();
@@ -204,14 +196,14 @@ fn an_administrator_disconnects_a_user_on_every_shard_and_one_flux_client() {
     for shard in ["/shards/0/connections", "/shards/1/connections"] {
         assert!(server.count(shard) >= 2, "alice sits on both shards");
     }
-    assert_eq!(disconnect(&server, &json!({ "username": "alice" })), json!({ "closed": 9 }));
+    assert_eq!(server.dismiss("username", "alice"), 9);
     for alice in &mut alices {
         assert_eq!(alice.close_code(), Some(4002));
     }
-    assert_eq!(disconnect(&server, &json!({ "username": "alice" })), json!({ "closed": 0 }));
-    assert_eq!(disconnect(&server, &json!({ "connection": kicked.id() })), json!({ "closed": 1 }));
+    assert_eq!(server.dismiss("username", "alice"), 0);
+    assert_eq!(server.dismiss("connection", kicked.id()), 1);
     assert_eq!(kicked.client().close_code(), Some(4002));
-    assert_eq!(disconnect(&server, &json!({ "connection": kicked.id() })), json!({ "closed": 0 }));
+    assert_eq!(server.dismiss("connection", kicked.id()), 0);
     server.wait_until("/total/closed/4002", 10);
     for line in ["whom=workflow:events:alice closed=9", &format!("whom={} closed=1", kicked.id())] {
         eventually("whom is in the log", || server.log().contains(line).then_some(()));

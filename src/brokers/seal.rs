@@ -46,6 +46,7 @@ impl Losses {
     /// An event of `payload_bytes` on `channel` was dropped.
     pub fn note(&self, reason: Drop, channel: &[u8], payload_bytes: usize) {
         self.router.drop_event(reason);
+        self.router.show_undeliverable(reason, channel, payload_bytes);
         let (seldom, cause) = match reason {
             Drop::NotUtf8 => (&self.not_utf8, "it is not valid UTF-8, so it cannot be a text frame"),
             Drop::EventTooBig => (&self.too_big, "it is larger than the largest event allowed"),

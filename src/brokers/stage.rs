@@ -1,8 +1,9 @@
 //! A stage for tests: a broker on an executor of its own, and this thread in the role of its only shard.
 
 use crate::brokers::Broker;
+use crate::control::{Control, MeshNode};
 use crate::ear::{self, Ear};
-use crate::engine::mesh::{Control, Delivery, Interest, MeshNode};
+use crate::engine::mesh::{Delivery, Interest};
 use crate::engine::protocol::{Notice, PublishError};
 use crate::engine::publication::{Asker, Publication, Ticket};
 use crate::engine::topic::{Topic, TopicHasher, TopicKey};

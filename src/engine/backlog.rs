@@ -54,6 +54,11 @@ impl Backlog {
         self.late.keys()
     }
 
+    /// When a late one's socket took bytes for the last time, or refused them for the first.
+    pub fn since(&self, id: ConnectionId) -> Option<Tick> {
+        self.late.get(id).map(|late| late.progress)
+    }
+
     /// Those whose sockets have taken nothing for longer than `patience`.
     pub fn stalled(&self, now: Tick, patience: Duration) -> Vec<ConnectionId> {
         self.late.iter().filter(|(_, late)| now > late.progress.after(patience)).map(|(id, _)| id).collect()

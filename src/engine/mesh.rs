@@ -1,52 +1,11 @@
-//! What crosses the mesh: one closed list for each kind of lane.
+//! What shards say and hear across the mesh. What else crosses it stands in `control`.
 
-use super::message::{Message, Origin};
-use super::protocol::{Admission, Notice, PublishError};
-use super::publication::{Publication, Ticket};
+use super::message::Message;
+use super::protocol::Admission;
 use super::topic::{Topic, TopicKey};
-use crate::mesh;
 use bytes::Bytes;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
-
-/// One node's ends of all its lanes.
-pub type MeshNode = mesh::MeshNode<Control, Delivery>;
-
-/// Everything but messages that may cross from one node to another.
-pub enum Control {
-    /// A connection for the shard that owns its topic, or that its owner has chosen.
-    Adopt(Box<Adoption>),
-    /// So many connections of the sending shard follow a topic from now on.
-    Interest(Interest),
-    /// An event from a client of the sending shard, for the broker to publish.
-    Publish(Publication),
-    /// What became of a publication.
-    Published {
-        /// Which one.
-        ticket: Ticket,
-        /// How many receivers the broker knows of.
-        outcome: Result<u64, PublishError>,
-    },
-    /// News for the clients that asked for such.
-    Notice(Notice),
-    /// Disconnect these clients, and tell the node that asks how many they were.
-    Dismiss(Ticket, Whom),
-    /// So many clients of the sending shard were disconnected.
-    Dismissed(Ticket, u64),
-    /// Close everything within this time and end.
-    Drain(Duration),
-    /// The sending shard has no connections left and ends.
-    Drained,
-}
-
-/// Whom an administrator wants gone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whom {
-    /// Everybody who follows this topic.
-    Followers(Topic),
-    /// The client that publishes under this name.
-    Publisher(Origin),
-}
 
 /// What a shard tells the broker about one topic.
 #[derive(Clone, Debug)]

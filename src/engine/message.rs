@@ -17,15 +17,15 @@ pub struct Origin(pub u128);
 pub struct Message {
     /// Who is to get it.
     pub topic: Topic,
-    /// When this instance received it, in milliseconds since 1970 by the wall clock. The router's stamp.
-    pub received_ms: u64,
+    /// When this instance received it, in microseconds since 1970 by the wall clock. The router's stamp.
+    pub received_us: u64,
     text: SealedText,
 }
 
 impl Message {
     /// A message around a payload that was sealed in place in its receive buffer.
     pub fn sealed(topic: Topic, text: SealedText) -> Self {
-        Self { topic, received_ms: 0, text }
+        Self { topic, received_us: 0, text }
     }
 
     /// A message around a payload that stands alone: seals it by copying it once.

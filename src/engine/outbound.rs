@@ -225,6 +225,11 @@ impl Outbound {
         self.missed = self.missed.saturating_add(frames);
     }
 
+    /// Frames that the client does not get and has not been told of.
+    pub fn missed(&self) -> u32 {
+        self.missed
+    }
+
     /// How many frames the client misses and has not been told of; from now on it has been.
     pub fn take_missed(&mut self, workbench: &mut Workbench) -> u32 {
         let first = self.first_unsent();

@@ -22,32 +22,6 @@ impl Placement {
     }
 }
 
-/// Where connections of a topic go that has too many for one shard: to all shards in turn.
-///
-/// Its owner decides that, because only the owner counts. Who is there already stays; messages reach every shard that
-/// has followers, so nobody notices.
-#[derive(Clone, Copy, Debug)]
-pub struct Spread {
-    followers_max: usize,
-    next: usize,
-}
-
-impl Spread {
-    /// Spreads topics with more than `followers_max` followers on their owner; 0 spreads none.
-    pub fn above(followers_max: usize) -> Self {
-        Self { followers_max, next: 0 }
-    }
-
-    /// The home of one more connection, on the shard that owns its topic.
-    pub fn home(&mut self, owner: NodeId, followers: usize, shards: usize) -> NodeId {
-        if self.followers_max == 0 || followers < self.followers_max {
-            return owner;
-        }
-        self.next = (self.next + 1) % shards;
-        NodeId::shard(self.next)
-    }
-}
-
 /// Maps a hash evenly to `0..shards` by its high bits; the tables use the low ones.
 fn spread(hash: u64, shards: usize) -> usize {
     debug_assert!(shards > 0, "a server has at least one shard");

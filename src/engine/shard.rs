@@ -16,6 +16,7 @@ mod ending;
 mod hearing;
 mod ladder;
 mod marks;
+pub mod view;
 mod waiting;
 mod writing;
 
@@ -30,11 +31,11 @@ use super::message::{Message, Origin};
 use super::protocol::{Action, Actions, Notice, Sealed};
 use super::publication::Publication;
 use super::subscriptions::Subscriptions;
-use super::topic::{Topic, TopicKey};
+use super::topic::TopicKey;
 use crate::ear::{Rhythm, Tick, Wheel};
 use crate::mesh::NodeId;
 use crate::metrics::{Drop, NodeMetrics};
-use crate::wire::close::Close;
+use crate::wire::close::{Close, CloseCode};
 use slotmap::SlotMap;
 use std::collections::HashMap;
 use std::mem;
@@ -88,6 +89,8 @@ pub struct Shard<S> {
     news: Vec<TopicKey>,
     loss_is_news_from: Tick,
     drain_ends: Option<Tick>,
+    /// Who has parted, and with which code: kept for whoever puts a list here and takes it.
+    pub parted: Option<Vec<(ConnectionId, CloseCode)>>,
     limits: Limits,
     metrics: Arc<NodeMetrics>,
 }
@@ -122,6 +125,7 @@ impl<S: Socket> Shard<S> {
             news: Vec::new(),
             loss_is_news_from: now,
             drain_ends: None,
+            parted: None,
             limits,
             metrics,
         }
@@ -130,13 +134,6 @@ impl<S: Socket> Shard<S> {
     /// Whether nobody is here: no connection, not even one that is closing or has yet to get its seat.
     pub fn is_empty(&self) -> bool {
         self.connections.is_empty() && self.waiting.is_empty()
-    }
-
-    /// Where the followers of a topic are kept, if there are any: what an [`Interest`] has told the broker.
-    ///
-    /// [`Interest`]: super::mesh::Interest
-    pub fn place(&self, topic: &Topic) -> Option<TopicKey> {
-        self.subscriptions.find(topic)
     }
 
     /// Takes a message for the followers at a place; they are offered it at the end of the turn.

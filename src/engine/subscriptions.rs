@@ -62,6 +62,16 @@ impl Subscriptions {
         &self.topics[key]
     }
 
+    /// Every topic that has followers, and those.
+    pub fn all(&self) -> impl Iterator<Item = (TopicKey, &Followers)> {
+        self.topics.iter()
+    }
+
+    /// How many follow a topic or are about to.
+    pub fn count(&self, topic: &Topic) -> usize {
+        self.find(topic).map_or(0, |key| self.topics[key].count())
+    }
+
     /// Those who get what is delivered to a topic now.
     pub fn members(&self, topic: &Topic) -> impl Iterator<Item = ConnectionId> {
         let groups = self.find(topic).into_iter().flat_map(|key| &self.topics[key].groups);

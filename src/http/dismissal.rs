@@ -1,11 +1,10 @@
 //! `POST /admin/disconnect`: whom an administrator wants gone, and how many that were.
 
-use super::exchange::Tally;
 use super::refusal::Refusal;
 use super::response::Response;
 use super::site::Site;
-use crate::engine::mesh::Whom;
 use crate::engine::message::Origin;
+use crate::inspection::{Reply, Seat, Whom};
 use crate::wire::username::Username;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -13,7 +12,8 @@ use uuid::Uuid;
 /// More than twice a username of 255 bytes, all of them escaped.
 const BODY_BYTES_MAX: u64 = 4096;
 
-const HINT: &str = "send {\"username\":\"NAME\"}, or {\"connection\":\"ID\"} with the clientId of a flux client";
+const HINT: &str = "send {\"username\":\"NAME\"}, or {\"connection\":\"ID\"} with the clientId of a flux client or an id of \
+                    /admin/connections";
 
 /// Refuses what is too long before any of it is read.
 pub(super) fn check_length(body_bytes: u64) -> Result<(), Response> {
@@ -33,7 +33,10 @@ pub(super) fn whom(site: &Site, body: &[u8]) -> Result<Whom, Refusal> {
             Ok(Whom::Followers(site.hasher.prefixed(&site.settings.publish_prefix, username.as_str())))
         }
         (None, Some(Value::String(id))) => {
-            let id = Uuid::try_parse(id).map_err(|_| Refusal::bad_request("the connection is no clientId", HINT))?;
+            if let Ok(seat) = id.parse::<Seat>() {
+                return Ok(Whom::Seat(seat));
+            }
+            let id = Uuid::try_parse(id).map_err(|_| Refusal::bad_request("the connection is no id", HINT))?;
             Ok(Whom::Publisher(Origin(id.as_u128())))
         }
         _ => Err(Refusal::bad_request("either a username or a connection is wanted, as text", HINT)),
@@ -41,16 +44,14 @@ pub(super) fn whom(site: &Site, body: &[u8]) -> Result<Whom, Refusal> {
 }
 
 /// 200: every shard has done it.
-pub(super) fn outcome(tally: &Tally) -> Response {
-    let whom = match &tally.whom {
+pub(super) fn outcome(whom: &Whom, replies: &[(usize, Reply)]) -> Response {
+    let whom = match whom {
         Whom::Followers(topic) => topic.display(),
         Whom::Publisher(Origin(id)) => Uuid::from_u128(*id).to_string().into(),
+        Whom::Seat(seat) => seat.to_string().into(),
     };
-    tracing::info!(%whom, closed = tally.closed, "disconnected by an administrator");
-    Response::json(200, &json!({ "closed": tally.closed }))
-}
-
-/// 504: some shard has not answered.
-pub(super) fn unanswered() -> Response {
-    Refusal::new(504, "not every shard has answered", "some connections may still be open; ask again").into()
+    let closed = |(_, reply): &(usize, Reply)| if let Reply::Dismissed(closed) = reply { *closed } else { 0 };
+    let closed: usize = replies.iter().map(closed).sum();
+    tracing::info!(%whom, closed, "disconnected by an administrator");
+    Response::json(200, &json!({ "closed": closed }))
 }

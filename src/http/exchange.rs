@@ -3,8 +3,8 @@
 //! ```text
 //!            ┌────────── answered ───────────┐
 //!            ▼                               │
-//!  Head ──► Idle ──► Head ──► Body ──► Broker┤        (Body and Broker only for an event; where it says whom
-//!  accept    kept     a part of              │         to disconnect, Shards stands for Broker)
+//!  Head ──► Idle ──► Head ──► Body ──► Broker┤        (Body and Broker only for an event; where the nodes are
+//!  accept    kept     a part of              │         asked something, Nodes stands for Broker)
 //!            alive    a head                 └──► Closing ──► Lingering ──► gone
 //!                                                 last answer  until the client
 //!                                                 is leaving   has read it
@@ -12,9 +12,9 @@
 //!
 //! While a response is leaving nothing is read: a client that does not read is not served.
 
+use super::inquiry::Inquiry;
 use super::response::Persistence;
 use crate::ear::{TICK, Tick};
-use crate::engine::mesh::Whom;
 use crate::engine::topic::Topic;
 use crate::wire::head::HEAD_BYTES_MAX;
 use bytes::{Bytes, BytesMut};
@@ -35,8 +35,8 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 /// Until the broker has answered: several times the back-off of a reconnect.
 const BROKER_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Until every shard has answered: each does within a turn or two.
-const SHARDS_TIME_MAX: Duration = Duration::from_secs(10);
+/// Until every node has answered: each does within a turn or two.
+const NODES_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Until a response is in the kernel: the largest is some 100 KB.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
@@ -63,8 +63,8 @@ pub(super) enum Phase {
     Body(Box<Arrival>),
     /// The broker has the event.
     Broker,
-    /// The shards were told whom to disconnect.
-    Shards(Box<Tally>),
+    /// The nodes were asked something.
+    Nodes(Box<Inquiry>),
     /// The last response is leaving.
     Closing,
     /// The last response has left; what still arrives is thrown away.
@@ -81,22 +81,11 @@ impl Phase {
             Self::Head => HEAD_TIME_MAX,
             Self::Body(_) => BODY_TIME_MAX,
             Self::Broker => BROKER_TIME_MAX,
-            Self::Shards(_) => SHARDS_TIME_MAX,
+            Self::Nodes(_) => NODES_TIME_MAX,
             Self::Closing => ANSWER_TIME_MAX,
             Self::Lingering { .. } => LINGER_TIME_MAX,
         }
     }
-}
-
-/// What the shards have answered so far.
-#[derive(Debug)]
-pub(super) struct Tally {
-    /// Whom they were told to disconnect.
-    pub(super) whom: Whom,
-    /// Shards that have not.
-    pub(super) missing: usize,
-    /// Connections that the others have closed.
-    pub(super) closed: u64,
 }
 
 /// What a body is wanted for.

@@ -2,7 +2,7 @@
 
 use super::response::Response;
 use super::site::Site;
-use crate::metrics::{Drop, Expectation, NodeMetrics, Refused, Registry, Slowness};
+use crate::metrics::{Drop, Expectation, NodeMetrics, Refused, Registry, Slowness, Span};
 use crate::wire::close::CloseCode;
 use hdrhistogram::Histogram;
 use prometheus_client::collector::Collector;
@@ -14,9 +14,9 @@ use std::time::Duration;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Upper bounds of the turn histogram, in microseconds: a turn is tens of them when calm; a client notices from
-/// some milliseconds on.
-const TURN_BOUNDS_US: [u64; 12] = [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 100_000, 1_000_000];
+/// Upper bounds of the histograms, in microseconds: a turn is tens of them when calm; a client notices from some
+/// milliseconds on.
+const SPAN_BOUNDS_US: [u64; 12] = [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 100_000, 1_000_000];
 
 /// One number that every shard counts.
 struct Series {
@@ -183,7 +183,8 @@ impl Collector for Scrape {
             encode_breakdown(breakdown, self.shards(), &mut encoder)?;
         }
         encode_breakdown(&PER_NODE_AND_LABEL, self.nodes(), &mut encoder)?;
-        self.encode_turns(&mut encoder)
+        self.encode_turns(&mut encoder)?;
+        self.encode_stages(&mut encoder)
     }
 }
 
@@ -206,7 +207,8 @@ impl Scrape {
         encode_level("fanout_broker_epoch", epoch_help, broker.epoch.get(), encoder)?;
         let reconnects_help = "Connections to the broker lost and established again";
         encode_total("fanout_broker_reconnects", reconnects_help, broker.reconnects(), encoder)?;
-        encode_total("fanout_broker_messages", "Events read from the broker", node.messages_in.get(), encoder)
+        encode_total("fanout_broker_messages", "Events read from the broker", node.messages_in.get(), encoder)?;
+        encode_total("fanout_broker_unfollowed", "Events read that nobody here follows", node.unfollowed.get(), encoder)
     }
 
     /// Nothing where there is none; no age and no round trip before one was heard.
@@ -255,7 +257,20 @@ impl Scrape {
         let mut family = encoder.encode_descriptor("fanout_turn", help, unit, MetricType::Histogram)?;
         for (name, node) in self.nodes() {
             let labels = [("shard", name)];
-            encode_turn(family.encode_family(&labels)?, &node.turns())?;
+            encode_spans(family.encode_family(&labels)?, &node.spans(Span::Turn))?;
+        }
+        Ok(())
+    }
+
+    fn encode_stages(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let help = "Way of the first event of each turn: from the broker to the shard, and from there to the kernel";
+        let mut family =
+            encoder.encode_descriptor("fanout_stage", help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        for (name, node) in self.shards() {
+            for stage in [Span::ToShard, Span::ToKernel] {
+                let labels = [("shard", name.as_str()), ("stage", stage.label())];
+                encode_spans(family.encode_family(&labels)?, &node.spans(stage))?;
+            }
         }
         Ok(())
     }
@@ -300,17 +315,17 @@ fn encode_count(mut metric: MetricEncoder<'_>, count: u64) -> fmt::Result {
 }
 
 /// Pours the fine buckets of the recording into the coarse ones of the text.
-fn encode_turn(mut metric: MetricEncoder<'_>, turns: &Histogram<u64>) -> fmt::Result {
-    let mut counts = [0; TURN_BOUNDS_US.len() + 1];
+fn encode_spans(mut metric: MetricEncoder<'_>, spans: &Histogram<u64>) -> fmt::Result {
+    let mut counts = [0; SPAN_BOUNDS_US.len() + 1];
     let mut sum_us: u64 = 0;
-    for recorded in turns.iter_recorded() {
+    for recorded in spans.iter_recorded() {
         let (value, count) = (recorded.value_iterated_to(), recorded.count_since_last_iteration());
-        counts[TURN_BOUNDS_US.partition_point(|&bound| bound < value)] += count;
+        counts[SPAN_BOUNDS_US.partition_point(|&bound| bound < value)] += count;
         sum_us = sum_us.saturating_add(value.saturating_mul(count));
     }
-    let bounds = TURN_BOUNDS_US.iter().map(|&bound| seconds(bound)).chain([f64::INFINITY]);
+    let bounds = SPAN_BOUNDS_US.iter().map(|&bound| seconds(bound)).chain([f64::INFINITY]);
     let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
-    metric.encode_histogram::<NoLabelSet>(seconds(sum_us), turns.len(), &buckets, None)
+    metric.encode_histogram::<NoLabelSet>(seconds(sum_us), spans.len(), &buckets, None)
 }
 
 fn seconds(us: u64) -> f64 {

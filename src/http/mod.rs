@@ -11,6 +11,7 @@ mod door;
 mod exchange;
 mod exposition;
 mod gate;
+mod inquiry;
 mod pages;
 mod publish;
 mod refusal;
@@ -29,13 +30,16 @@ pub use response::Response;
 pub use site::{Admit, Family, HttpSettings, Page, Site};
 
 use crate::ear::{Tick, Wheel};
-use crate::engine::mesh::{Adoption, Whom};
+use crate::engine::mesh::Adoption;
 use crate::engine::protocol::PublishError;
 use crate::engine::publication::{Asker, Publication, Ticket};
+use crate::inspection::{Question, Reply};
+use crate::mesh::NodeId;
 use crate::metrics::Refused;
 use crate::wire::head::{self, BadHead, HEAD_BYTES_MAX, Head, Method, Version};
 use bytes::Bytes;
-use exchange::{Arrival, Errand, Exchange, Phase, Received, Sent, Tally};
+use exchange::{Arrival, Errand, Exchange, Phase, Received, Sent};
+use inquiry::Inquiry;
 use response::{Extent, Persistence};
 use routes::{Answer, DISCARD_BYTES_MAX};
 use slotmap::{Key, SlotMap};
@@ -67,8 +71,8 @@ pub enum Step {
     Upgrade(Box<Adoption>),
     /// An event to be published; nothing is read until [`Front::published`] was called.
     Publish(Publication),
-    /// Every shard is to disconnect these and to tell this one how many they were: see [`Front::dismissed`].
-    Dismiss(Ticket, Whom),
+    /// A question to [`Question::nodes`]; see [`Front::answered`].
+    Ask(Ticket, Question),
     /// The exchange is gone and its socket closed.
     Gone,
 }
@@ -132,7 +136,7 @@ impl Front {
     pub fn interest(&self, key: ExchangeKey) -> Interest {
         match self.exchanges.get(key) {
             Some(exchange) if exchange.is_sending() => Interest::Writable,
-            Some(Exchange { phase: Phase::Broker | Phase::Shards(_), .. }) | None => Interest::Nothing,
+            Some(Exchange { phase: Phase::Broker | Phase::Nodes(_), .. }) | None => Interest::Nothing,
             Some(_) => Interest::Readable,
         }
     }
@@ -153,8 +157,8 @@ impl Front {
         let Some(exchange) = self.exchanges.get_mut(key) else { return Step::Gone };
         match exchange.phase {
             _ if exchange.is_sending() => return self.writable(key, now),
-            Phase::Broker | Phase::Shards(_) if exchange.is_broken() => return self.remove(key),
-            Phase::Broker | Phase::Shards(_) => return Step::Stay,
+            Phase::Broker | Phase::Nodes(_) if exchange.is_broken() => return self.remove(key),
+            Phase::Broker | Phase::Nodes(_) => return Step::Stay,
             _ => {}
         }
         match exchange.receive(scratch) {
@@ -187,19 +191,18 @@ impl Front {
         }
     }
 
-    /// A shard has disconnected so many; with the last one the client has its answer. A late one changes nothing.
-    pub fn dismissed(&mut self, key: ExchangeKey, closed: u64, now: Tick) -> Step {
-        let tally = match self.exchanges.get_mut(key) {
+    /// A node has answered a question; with the last one the client has its answer. A late one changes nothing.
+    pub fn answered(&mut self, key: ExchangeKey, from: NodeId, reply: Reply, now: Tick) -> Step {
+        let inquiry = match self.exchanges.get_mut(key) {
             None => return Step::Gone,
-            Some(Exchange { phase: Phase::Shards(tally), .. }) => tally,
+            Some(Exchange { phase: Phase::Nodes(inquiry), .. }) => inquiry,
             Some(_) => return Step::Stay,
         };
-        tally.closed += closed;
-        tally.missing -= 1;
-        if tally.missing > 0 {
+        inquiry.add(from.index(), reply);
+        if inquiry.missing > 0 {
             return Step::Stay;
         }
-        let response = dismissal::outcome(tally);
+        let response = inquiry.page(&self.site);
         let flow = self.respond(key, response, Extent::Whole, now);
         self.resume(key, flow, now)
     }
@@ -294,7 +297,7 @@ impl Front {
                 arrival.take(input);
                 if arrival.missing_bytes() > 0 { ControlFlow::Break(Step::Stay) } else { self.run_errand(key, now) }
             }
-            Phase::Broker | Phase::Shards(_) | Phase::Closing | Phase::Lingering { .. } => {
+            Phase::Broker | Phase::Nodes(_) | Phase::Closing | Phase::Lingering { .. } => {
                 ControlFlow::Break(Step::Stay)
             }
         }
@@ -313,6 +316,10 @@ impl Front {
                 }
                 let extent = if head.method == Method::Head { Extent::HeadOnly } else { Extent::Whole };
                 self.respond(key, response, extent, now)
+            }
+            Answer::Inquiry(question) => {
+                exchange.skip_bytes = head.body_bytes;
+                ControlFlow::Break(self.ask(key, question, now))
             }
             Answer::Body(errand) => {
                 let length = usize::try_from(head.body_bytes).expect("the route has checked the length");
@@ -352,13 +359,16 @@ impl Front {
             }
             (Errand::Dismiss, body) => match dismissal::whom(&self.site, &body) {
                 Err(refusal) => self.respond(key, refusal.into(), Extent::Whole, now),
-                Ok(whom) => {
-                    let missing = self.site.registry.shards.len();
-                    exchange.enter(Phase::Shards(Box::new(Tally { whom: whom.clone(), missing, closed: 0 })), now);
-                    ControlFlow::Break(Step::Dismiss(ticket, whom))
-                }
+                Ok(whom) => ControlFlow::Break(self.ask(key, Question::Dismiss(whom), now)),
             },
         }
+    }
+
+    /// Has the nodes answer a question.
+    fn ask(&mut self, key: ExchangeKey, question: Question, now: Tick) -> Step {
+        let inquiry = Inquiry::new(question.clone(), self.site.registry.shards.len());
+        self.exchanges[key].enter(Phase::Nodes(Box::new(inquiry)), now);
+        Step::Ask(Ticket { node: self.site.node, asker: Asker::Request(key.data().as_ffi()) }, question)
     }
 
     /// Lets a connection go to where it lives from now on.
@@ -407,7 +417,7 @@ impl Front {
         let mut exchange = self.exchanges.remove(key).expect("only from what is there one parts");
         let word = match exchange.phase {
             Phase::Broker => publish::unanswered(),
-            Phase::Shards(_) => dismissal::unanswered(),
+            Phase::Nodes(_) => inquiry::unanswered(),
             _ if exchange.is_mid_request() => {
                 Refusal::new(408, "the request did not arrive in time", "send the request in one piece").into()
             }

@@ -45,6 +45,8 @@ pub(super) fn stats(site: &Site) -> Response {
                 "reconnects": registry.broker.reconnects(),
                 "epoch": registry.broker.epoch.get(),
                 "canary": canary(&registry.broker),
+                "events_in": registry.broker_node.messages_in.get(),
+                "events_unfollowed": registry.broker_node.unfollowed.get(),
             },
             "total": counts(&shards, &nodes),
             "shards": shards.iter().map(|&shard| counts(&[shard], &[shard])).collect::<Vec<_>>(),

@@ -4,6 +4,7 @@ use super::dismissal;
 use super::door;
 use super::exchange::Errand;
 use super::exposition;
+use super::inquiry;
 use super::pages;
 use super::publish;
 use super::refusal::Refusal;
@@ -12,6 +13,7 @@ use super::response::Response;
 use super::site::Site;
 use super::upgrade::{self, Upgrade};
 use crate::engine::topic::Topic;
+use crate::inspection::Question;
 use crate::metrics::Refused;
 use crate::wire::head::Method;
 
@@ -22,6 +24,8 @@ pub(super) const DISCARD_BYTES_MAX: u64 = 64 * 1024;
 pub(super) enum Answer {
     /// It is answered with this.
     Response(Response),
+    /// The nodes are asked this.
+    Inquiry(Question),
     /// Its body is wanted, for this.
     Body(Errand),
     /// It becomes a WebSocket connection.
@@ -51,6 +55,8 @@ enum Access {
 enum Serve {
     /// GET and HEAD.
     Page(fn(&Site) -> Response),
+    /// GET of what the nodes know.
+    Inquiry(inquiry::Read),
     /// POST of an event to what the rest of the path names.
     Event(fn(&Site, &str) -> Result<Topic, Refusal>),
     /// POST of whom to disconnect.
@@ -60,16 +66,24 @@ enum Serve {
 }
 
 /// Paths of families come behind these.
-static ROUTES: [Route; 8] = [
+static ROUTES: [Route; 11] = [
     Route { pattern: Pattern::Exactly("/health"), access: Access::Everyone, serve: Serve::Page(pages::health) },
     Route { pattern: Pattern::Exactly("/live"), access: Access::Everyone, serve: Serve::Page(pages::health) },
     Route { pattern: Pattern::Exactly("/ready"), access: Access::Everyone, serve: Serve::Page(pages::ready) },
     Route { pattern: Pattern::Exactly("/metrics"), access: Access::Everyone, serve: Serve::Page(exposition::page) },
     Route { pattern: Pattern::Exactly("/admin/stats"), access: Access::PrivateDoor, serve: Serve::Page(pages::stats) },
+    asked("/admin/connections", inquiry::read_connections),
+    asked("/admin/topics", inquiry::read_topics),
+    asked("/admin/trace", inquiry::read_trace),
     Route { pattern: Pattern::Exactly("/admin/disconnect"), access: Access::PrivateDoor, serve: Serve::Dismissal },
     Route { pattern: Pattern::Below("/admin/"), access: Access::PrivateDoor, serve: Serve::Nothing },
     Route { pattern: Pattern::Below("/publish/"), access: Access::PrivateDoor, serve: Serve::Event(publish::topic) },
 ];
+
+/// A question for administrators.
+const fn asked(path: &'static str, read: inquiry::Read) -> Route {
+    Route { pattern: Pattern::Exactly(path), access: Access::PrivateDoor, serve: Serve::Inquiry(read) }
+}
 
 /// Finds out what is to be done about a request.
 pub(super) fn answer(site: &Site, request: &Request<'_>) -> Answer {
@@ -105,6 +119,11 @@ impl Route {
         let head = request.head();
         match (self.serve, head.method) {
             (Serve::Page(page), _) => show(request, || page(site)).map(Answer::Response),
+            (Serve::Inquiry(read), Method::Get) if head.body_bytes <= DISCARD_BYTES_MAX => {
+                inquiry::ask(site, request, read).map(Answer::Inquiry).map_err(Response::from)
+            }
+            (Serve::Inquiry(_), Method::Get) => Err(no_body_wanted()),
+            (Serve::Inquiry(_), _) => Err(Response::method_not_allowed("GET")),
             (Serve::Event(topic), Method::Post) => {
                 publish::check_length(site, head.body_bytes)?;
                 topic(site, rest).map(|topic| Answer::Body(Errand::Publish(topic))).map_err(Response::from)
@@ -123,12 +142,14 @@ impl Route {
 fn show(request: &Request<'_>, page: impl FnOnce() -> Response) -> Result<Response, Response> {
     let head = request.head();
     match head.method {
-        Method::Get | Method::Head if head.body_bytes > DISCARD_BYTES_MAX => {
-            Err(Refusal::new(413, "the body is too large", "this page wants no body at all").into())
-        }
+        Method::Get | Method::Head if head.body_bytes > DISCARD_BYTES_MAX => Err(no_body_wanted()),
         Method::Get | Method::Head => Ok(page()),
         _ => Err(Response::method_not_allowed("GET, HEAD")),
     }
+}
+
+fn no_body_wanted() -> Response {
+    Refusal::new(413, "the body is too large", "this page wants no body at all").into()
 }
 
 fn not_found(site: &Site) -> Response {

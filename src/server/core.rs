@@ -7,24 +7,28 @@
 //! ```
 
 use super::entrance::Entrance;
+use super::inspector::Inspector;
 use super::lease::{Due, Leases};
 use super::listener::Listener;
 use super::outlet::KernelOutlet;
-use super::socket::{TcpSocket, Tenure};
+use super::pace::Pace;
+use super::socket::{Arrival, TcpSocket, Tenure};
+use super::spread::Spread;
 use super::strain::{Strain, sleeps_of_thread};
 use super::token::Token;
-use crate::ear::{Doorbell, Ear, Interest, Ready, TICK, Tick, Watched};
+use crate::control::{Control, MeshNode};
+use crate::ear::{Doorbell, Ear, Interest, Ready, TICK, Tick, Watched, wall_clock_us};
 use crate::engine::connection::ConnectionId;
-use crate::engine::mesh::{Adoption, Control, Delivery, MeshNode, Whom};
-use crate::engine::placement::{Placement, Spread};
+use crate::engine::mesh::{Adoption, Delivery};
+use crate::engine::placement::Placement;
 use crate::engine::protocol::{Notice, PublishError};
 use crate::engine::publication::{Asker, Ticket};
 use crate::engine::shard::{Limits, Shard};
 use crate::http::{self, ExchangeKey, Front, Site, Step};
+use crate::inspection::{Question, Reply};
 use crate::mesh::{CONTROLS_PER_LANE, NodeId};
-use crate::metrics::{NodeMetrics, microseconds, turn_histogram};
+use crate::metrics::{NodeMetrics, microseconds};
 use crate::wire::close::Close;
-use hdrhistogram::Histogram;
 use slotmap::KeyData;
 use std::io;
 use std::sync::Arc;
@@ -46,15 +50,13 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 /// Beyond so many sockets with something to say, hearing them takes longer than a kernel call.
 const READY_FEW_MAX: usize = 8;
 
-/// How often the record of turn lengths is shared with those who ask for it.
-const TURNS_SHARED_EVERY: Duration = Duration::from_secs(1);
-
 /// Everything one core owns.
 pub(super) struct Core {
     shard: Shard<TcpSocket>,
     leases: Leases,
     spread: Spread,
     front: Front,
+    inspector: Inspector,
     mesh: MeshNode,
     doorbell: Watched<Arc<Doorbell>>,
     ear: Ear,
@@ -66,8 +68,9 @@ pub(super) struct Core {
     clock: Clock,
     strain: Strain,
     payload_bytes_per_turn_max: usize,
-    turns: Histogram<u64>,
-    turns_shared: Tick,
+    pace: Pace,
+    /// When the first event of this turn was received, in microseconds since 1970.
+    first_received_us: Option<u64>,
     metrics: Arc<NodeMetrics>,
     drain_ends: Option<Tick>,
 }
@@ -99,6 +102,7 @@ impl Core {
             leases: Leases::new(clock.now),
             spread,
             front: Front::new(site, clock.now),
+            inspector: Inspector::new(mesh.id()),
             doorbell,
             mesh,
             ear,
@@ -109,8 +113,8 @@ impl Core {
             clock,
             strain: Strain::new(clock.started),
             payload_bytes_per_turn_max: PAYLOAD_BYTES_PER_TURN_MAX.min(limits.outbound_bytes_max / 4),
-            turns: turn_histogram(),
-            turns_shared: clock.now,
+            pace: Pace::new(Arc::clone(&metrics), clock.now),
+            first_received_us: None,
             metrics,
             drain_ends: None,
         })
@@ -122,7 +126,7 @@ impl Core {
             let began = Instant::now();
             self.metrics.entrance.behind_us.set(microseconds(self.strain.turn(began, sleeps_of_thread)));
             let is_done = self.turn(began);
-            self.turns.saturating_record(microseconds(began.elapsed()));
+            self.pace.turn(began.elapsed());
             let has_run = self.ear.let_tasks_run().await;
             self.listen(is_done && !has_run);
         }
@@ -146,9 +150,20 @@ impl Core {
         self.hear_sockets();
         self.tell_broker();
         self.shard.end_turn(&mut self.outlet);
+        self.show_turn(began);
         // Whoever ended at the end of the turn is told too.
         self.tell_broker();
         self.mesh.resend()
+    }
+
+    /// Shows what the turn has done with what it brought: how long that took, and what became of it.
+    fn show_turn(&mut self, began: Instant) {
+        if let Some(received_us) = self.first_received_us.take() {
+            self.pace.delivered(began.elapsed(), received_us, wall_clock_us());
+        }
+        if self.inspector.is_looking() {
+            self.inspector.turn_ended(&mut self.shard, self.clock.now);
+        }
     }
 
     /// Hears what is ready. With nothing left to do this is the shard's sleep, until the next tick at most.
@@ -164,13 +179,13 @@ impl Core {
 
     fn take_controls(&mut self) {
         for _ in 0..CONTROLS_PER_TURN_MAX {
-            let Some((_, control)) = self.mesh.receive() else { break };
+            let Some((from, control)) = self.mesh.receive() else { break };
             match control {
                 Control::Adopt(adoption) => self.adopt(*adoption),
                 Control::Published { ticket, outcome } => self.published(ticket.asker, outcome),
-                Control::Notice(notice) => self.shard.notify(&notice),
-                Control::Dismiss(ticket, whom) => self.dismiss(ticket, &whom),
-                Control::Dismissed(ticket, closed) => self.dismissed(&ticket.asker, closed),
+                Control::Notice(notice) => self.pass_on(&notice),
+                Control::Ask(ticket, question) => self.tell(ticket, &question),
+                Control::Answer(ticket, reply) => self.answered(&ticket.asker, from, *reply),
                 Control::Drain(window) => self.drain(window),
                 Control::Interest(_) | Control::Publish(_) | Control::Drained => {
                     unreachable!("only the broker is sent this")
@@ -190,15 +205,20 @@ impl Core {
         }
     }
 
-    fn dismiss(&mut self, ticket: Ticket, whom: &Whom) {
-        let closed = self.shard.dismiss(whom) as u64;
-        self.mesh.send(ticket.node, Control::Dismissed(ticket, closed));
+    fn pass_on(&mut self, notice: &Notice) {
+        self.inspector.hear(notice);
+        self.shard.notify(notice);
     }
 
-    fn dismissed(&mut self, asker: &Asker, closed: u64) {
-        let Asker::Request(request) = asker else { unreachable!("only requests want somebody gone") };
+    fn tell(&mut self, ticket: Ticket, question: &Question) {
+        let reply = self.inspector.answer(question, &mut self.shard, self.clock.now);
+        self.mesh.send(ticket.node, Control::Answer(ticket, Box::new(reply)));
+    }
+
+    fn answered(&mut self, asker: &Asker, from: NodeId, reply: Reply) {
+        let Asker::Request(request) = asker else { unreachable!("only requests ask") };
         let key = ExchangeKey::from(KeyData::from_ffi(*request));
-        self.step(key, |front, now| front.dismissed(key, closed, now));
+        self.step(key, |front, now| front.answered(key, from, reply, now));
     }
 
     fn take_deliveries(&mut self) {
@@ -208,6 +228,10 @@ impl Core {
             match delivery {
                 Delivery::Message(place, message) => {
                     payload_bytes += message.payload().len();
+                    self.first_received_us.get_or_insert(message.received_us);
+                    if self.inspector.is_looking() {
+                        self.inspector.delivered(place, &message, &self.shard);
+                    }
                     self.shard.deliver(place, &message);
                 }
                 Delivery::Listening(ticket) => self.shard.listening(ticket),
@@ -282,11 +306,11 @@ impl Core {
                 self.watch_exchange(key, before);
                 self.mesh.send(self.broker(), Control::Publish(publication));
             }
-            Step::Dismiss(ticket, whom) => {
+            Step::Ask(ticket, question) => {
                 self.watch_exchange(key, before);
                 // This shard is one of them, and gets its mail like the others.
-                for shard in 0..self.mesh.shards() {
-                    self.mesh.send(NodeId::shard(shard), Control::Dismiss(ticket.clone(), whom.clone()));
+                for node in 0..question.nodes(self.mesh.shards()) {
+                    self.mesh.send(NodeId::shard(node), Control::Ask(ticket.clone(), question.clone()));
                 }
             }
             Step::Publish(_) => self.step(key, |front, now| front.published(key, Err(PublishError::Overloaded), now)),
@@ -328,7 +352,8 @@ impl Core {
         }
         let Adoption { socket, peer, response, unread, admission, lifetime, permit } = adoption;
         let lease = lifetime.map(|lifetime| self.leases.grant(lifetime, self.clock.now));
-        let socket = TcpSocket::new(socket, self.ear.clone(), Tenure { lease, permit });
+        let arrival = Arrival { address: peer, at: self.clock.now };
+        let socket = TcpSocket::new(socket, self.ear.clone(), arrival, Tenure { lease, permit });
         self.shard.arrive(Adoption { socket, peer, response, unread, admission, lifetime, permit: None });
     }
 
@@ -337,7 +362,7 @@ impl Core {
         let (here, shards) = (self.mesh.id(), self.mesh.shards());
         match placement {
             Placement::Keyed(topic) if placement.owner(here, shards) == here => {
-                self.spread.home(here, self.shard.followers(topic), shards)
+                self.spread.home(here, self.shard.subscriptions().count(topic), shards)
             }
             Placement::Keyed(_) | Placement::Anywhere => here,
         }
@@ -355,10 +380,7 @@ impl Core {
         if self.entrance.as_mut().is_some_and(Entrance::still_pauses) {
             self.front.make_room(now);
         }
-        if now >= self.turns_shared {
-            self.turns_shared = now.after(TURNS_SHARED_EVERY);
-            self.metrics.share_turns(&mut self.turns);
-        }
+        self.pace.share(now);
     }
 
     fn keep_leases(&mut self, now: Tick) {

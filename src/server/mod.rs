@@ -2,24 +2,28 @@
 
 mod core;
 mod entrance;
+mod inspector;
 mod lease;
 mod listener;
 mod outlet;
+mod pace;
 mod ring;
 mod socket;
+pub mod spread;
 mod start;
 mod strain;
+mod tcp_info;
 mod token;
 
 use self::core::{Bounds, Core};
 use self::listener::Listener;
+use self::spread::Spread;
 use crate::auth::Keyring;
 use crate::brokers::Broker;
 use crate::config::host::Host;
 use crate::config::{self, Config};
+use crate::control::{Control, MeshNode};
 use crate::ear::{self, Ear, Rhythm};
-use crate::engine::mesh::{Control, MeshNode};
-use crate::engine::placement::Spread;
 use crate::engine::protocol::SlowPolicy;
 use crate::engine::shard::Limits;
 use crate::engine::topic::TopicHasher;

@@ -2,10 +2,10 @@
 
 use super::lease::Lease;
 use super::token::Token;
-use crate::ear::{Ear, Interest};
+use crate::ear::{Ear, Interest, Tick};
 use crate::engine::connection::{ConnectionId, Socket, Watch};
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
@@ -14,8 +14,18 @@ pub(super) struct TcpSocket {
     stream: TcpStream,
     ear: Ear,
     token: u64,
+    arrival: Arrival,
     /// Where it has no bounds there is nothing.
     tenure: Option<Box<Tenure>>,
+}
+
+/// Where a connection has come from, and when.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival {
+    /// The client's address; behind a trusted proxy its own.
+    pub(super) address: SocketAddr,
+    /// When its shard took it in.
+    pub(super) at: Tick,
 }
 
 /// What bounds a connection's stay.
@@ -27,14 +37,24 @@ pub(super) struct Tenure {
 }
 
 impl TcpSocket {
-    pub(super) fn new(stream: TcpStream, ear: Ear, tenure: Tenure) -> Self {
+    pub(super) fn new(stream: TcpStream, ear: Ear, arrival: Arrival, tenure: Tenure) -> Self {
         let has_bounds = tenure.lease.is_some() || tenure.permit.is_some();
-        Self { stream, ear, token: 0, tenure: has_bounds.then(|| Box::new(tenure)) }
+        Self { stream, ear, token: 0, arrival, tenure: has_bounds.then(|| Box::new(tenure)) }
     }
 
     /// Gives the kernel what it takes now.
     pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         (&self.stream).write(bytes)
+    }
+
+    /// Where it has come from, and when.
+    pub(super) fn arrival(&self) -> Arrival {
+        self.arrival
+    }
+
+    /// Both ends as the kernel names them; `None` once it has forgotten the connection.
+    pub(super) fn ends(&self) -> Option<[SocketAddr; 2]> {
+        Some([self.stream.local_addr().ok()?, self.stream.peer_addr().ok()?])
     }
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {

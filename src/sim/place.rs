@@ -1,8 +1,9 @@
 //! One shard's thread without the thread: it turns while there is something to do, else it sleeps until somebody rings.
 
 use super::socket::{PretendOutlet, PretendSocket, Wire, WireState};
+use crate::control::{Control, MeshNode};
 use crate::ear::{Ear, Rhythm, Tick};
-use crate::engine::mesh::{Adoption, Control, Delivery, MeshNode};
+use crate::engine::mesh::{Adoption, Delivery};
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{Admission, Protocol};
 use crate::engine::shard::{Limits, Shard};

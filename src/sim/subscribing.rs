@@ -110,7 +110,7 @@ impl Talk {
     }
 
     fn deliver(&mut self, name: &str, event: &str) {
-        if let Some(place) = self.place.shard.place(&topic(name)) {
+        if let Some(place) = self.place.shard.subscriptions().find(&topic(name)) {
             self.place.shard.deliver(place, &Message::copied(topic(name), event));
         }
     }
@@ -290,7 +290,7 @@ fn coming_back_before_the_confirmation_counts_from_the_first_one() {
     talk.place.shard.listening(second);
     assert_eq!(talk.publish("a"), b"\x81\x05event", "one subscription");
     talk.say("-a");
-    assert!(talk.place.shard.place(&topic("a")).is_none(), "nothing is left of the second ticket");
+    assert!(talk.place.shard.subscriptions().find(&topic("a")).is_none(), "nothing is left of the second ticket");
 }
 
 #[test]

@@ -6,13 +6,14 @@ use super::place::{self, Place};
 use super::socket::{Wire, WireState};
 use crate::ear::Tick;
 use crate::engine::message::Message;
-use crate::engine::placement::{Placement, Spread};
+use crate::engine::placement::Placement;
 use crate::engine::protocol::SlowPolicy;
 use crate::engine::shard::Limits;
 use crate::engine::topic::{Topic, TopicHasher};
 use crate::mesh::NodeId;
 use crate::metrics::{Drop, NodeMetrics};
 use crate::router::Router;
+use crate::server::spread::Spread;
 use crate::wire::close::CloseCode;
 use bytes::Bytes;
 use fastrand::Rng;
@@ -167,7 +168,7 @@ impl World {
             let placement = Placement::Keyed(self.topics[client.topic].clone());
             let (here, shards) = (NodeId::shard(shard), self.shards.len());
             if placement.owner(here, shards) == here {
-                let followers = self.shards[shard].shard.followers(&self.topics[client.topic]);
+                let followers = self.shards[shard].shard.subscriptions().count(&self.topics[client.topic]);
                 client.owner = self.spreads[shard].home(here, followers, shards).index();
             }
             if client.owner != shard {

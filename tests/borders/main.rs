@@ -7,17 +7,19 @@ use function::Function;
 use source::{Source, Word, is_part_of};
 
 /// Which rooms of this crate a room may name with `crate::`. The server, which joins them all, is free.
-const NEIGHBOURS: [(&str, &[&str]); 12] = [
+const NEIGHBOURS: [(&str, &[&str]); 14] = [
     ("src/wire", &["wire"]),
     ("src/ear", &["ear"]),
     ("src/mesh", &["ear", "mesh"]),
     ("src/engine", &["ear", "engine", "mesh", "metrics", "wire"]),
-    ("src/router", &["ear", "engine", "mesh", "metrics", "router"]),
+    ("src/inspection", &["engine", "mesh", "metrics", "wire"]),
+    ("src/control", &["engine", "inspection", "mesh"]),
+    ("src/router", &["control", "ear", "engine", "inspection", "mesh", "metrics", "router"]),
     ("src/metrics", &["wire"]),
     ("src/protocols", &["ear", "engine", "http", "metrics", "wire"]),
-    ("src/http", &["auth", "ear", "engine", "mesh", "metrics", "wire"]),
+    ("src/http", &["auth", "ear", "engine", "inspection", "mesh", "metrics", "wire"]),
     ("src/auth", &["auth", "wire"]),
-    ("src/brokers", &["brokers", "config", "ear", "engine", "mesh", "metrics", "router", "wire"]),
+    ("src/brokers", &["brokers", "config", "control", "ear", "engine", "mesh", "metrics", "router", "wire"]),
     ("src/config", &[]),
     ("src/logging", &["config"]),
 ];

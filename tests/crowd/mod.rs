@@ -141,7 +141,9 @@ impl Crowd {
 
     /// The first half of a turn: takes these messages, all of one topic.
     pub(crate) fn deliver(&mut self, messages: &[Message]) {
-        let Some(place) = messages.first().and_then(|message| self.shard.place(&message.topic)) else { return };
+        let Some(place) = messages.first().and_then(|message| self.shard.subscriptions().find(&message.topic)) else {
+            return;
+        };
         for message in messages {
             self.shard.deliver(place, message);
         }

@@ -4,7 +4,6 @@ use super::Shard;
 use crate::ear::Beat;
 use crate::engine::connection::{ConnectionId, Following, Phase, Socket, Subscription};
 use crate::engine::frame::{Content, Frame};
-use crate::engine::mesh::Whom;
 use crate::engine::protocol::{Notice, Seat};
 use crate::metrics::{Drop, milliseconds};
 use crate::wire::close::{Close, CloseCode};
@@ -37,18 +36,6 @@ impl<S: Socket> Shard<S> {
         self.part(id, code.map_or(CloseCode::NoStatus, CloseCode::of_number));
         self.discard(id, Drop::ConnectionClosed);
         self.say_goodbye(id, frame::close(code, ""));
-    }
-
-    /// Disconnects these clients with 4002, and says how many they were. Who has no seat yet is not among them.
-    pub fn dismiss(&mut self, whom: &Whom) -> usize {
-        let gone: Vec<ConnectionId> = match whom {
-            Whom::Publisher(origin) => self.publishers.get(origin).copied().into_iter().collect(),
-            Whom::Followers(topic) => self.subscriptions.members(topic).collect(),
-        };
-        for &id in &gone {
-            self.close(id, Close::DISMISSED.code, Close::DISMISSED.reason);
-        }
-        gone.len()
     }
 
     /// Ends a connection behind what it is still to get.
@@ -91,6 +78,7 @@ impl<S: Socket> Shard<S> {
         self.metrics.connections.subtract(1);
         self.metrics.ended.add(1);
         self.metrics.closed(code).add(1);
+        self.parted.iter_mut().for_each(|parted| parted.push((id, code)));
         let (topic, followers) = first.as_ref().map_or((None, 0), |(topic, left)| (Some(topic), *left));
         self.connections[id].protocol.closed(&Seat { topic, followers }, code);
     }

@@ -32,11 +32,6 @@ impl<S: Socket> Shard<S> {
         }
     }
 
-    /// How many connections follow a topic here or are about to.
-    pub fn followers(&self, topic: &Topic) -> usize {
-        self.subscriptions.find(topic).map_or(0, |key| self.subscriptions.followers(key).count())
-    }
-
     pub(super) fn expect(&mut self, topic: &Topic, waiting: Waiting<S>) -> TopicKey {
         let key = self.subscriptions.expect(topic);
         let ticket = self.waiting.insert((key, waiting));

@@ -1,7 +1,7 @@
 //! What is answered to whom: the routes, and the rules of a connection.
 
 use super::*;
-use crate::metrics::{Drop, Expectation, Slowness};
+use crate::metrics::{Drop, Expectation, Slowness, Span};
 use std::time::Instant;
 
 fn check(request: &str, status: u16, fields: &[(&str, &str)], body: &str) {
@@ -210,6 +210,7 @@ fn stats_hold_every_counter_and_their_sums() {
     assert!(stats["uptime_ms"].is_u64());
     let broker = serde_json::json!({
         "kind": "embedded", "connected": false, "reconnects": 0, "epoch": 0, "canary": null,
+        "events_in": 100, "events_unfollowed": 0,
     });
     assert_eq!(stats["broker"], broker);
     assert_eq!(stats["shards"].as_array().unwrap().len(), 2);
@@ -271,10 +272,10 @@ fn metrics_are_text_that_prometheus_reads() {
     canary.note_heard(Instant::now(), Duration::from_millis(500));
     canary.sent.add(7);
     canary.lost.add(8);
-    let mut turns = crate::metrics::turn_histogram();
+    let mut turns = crate::metrics::span_histogram();
     turns.record_n(40, 3).unwrap();
     turns.record(3_000_000).unwrap();
-    registry.shards[0].share_turns(&mut turns);
+    registry.shards[0].share_spans(Span::Turn, &mut turns);
     let reply = Visit::to(site, LOCAL).ask(get("/metrics"));
     assert_eq!(reply.field("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
     for line in [

@@ -2,12 +2,17 @@
 
 use super::*;
 use crate::engine::message::Origin;
+use crate::inspection::{self, Seat, Whom};
 
 const PATH: &str = "/admin/disconnect";
 
 fn dismissal(step: Step) -> (Ticket, Whom) {
-    let Step::Dismiss(ticket, whom) = step else { panic!("somebody is to go") };
+    let Step::Ask(ticket, Question::Dismiss(whom)) = step else { panic!("somebody is to go") };
     (ticket, whom)
+}
+
+fn answer(visit: &mut Visit, closed: usize) -> Step {
+    visit.front.answered(visit.key, NodeId::shard(0), inspection::Reply::Dismissed(closed), visit.now)
 }
 
 #[test]
@@ -20,6 +25,7 @@ fn whom_an_administrator_names_goes_to_every_shard_and_their_sum_to_him() {
             "{\"connection\":\"00000000-0000-4000-8000-0000000000ff\"}",
             Whom::Publisher(Origin(0x4000_8000_0000_0000_00ff)),
         ),
+        ("{\"connection\":\"1-4294967297\"}", Whom::Seat("1-4294967297".parse::<Seat>().unwrap())),
     ] {
         let mut visit = Visit::new();
         visit.send(post(PATH, body));
@@ -28,12 +34,12 @@ fn whom_an_administrator_names_goes_to_every_shard_and_their_sum_to_him() {
         let asker = Asker::Request(slotmap::Key::data(&visit.key).as_ffi());
         assert_eq!(ticket, Ticket { node: NodeId::shard(1), asker });
         assert_eq!(visit.front.interest(visit.key), Interest::Nothing);
-        visit.front.dismissed(visit.key, 2, visit.now);
+        answer(&mut visit, 2);
         assert_eq!(visit.front.interest(visit.key), Interest::Nothing, "one shard of two has answered");
-        visit.front.dismissed(visit.key, 3, visit.now);
+        answer(&mut visit, 3);
         let reply = visit.reply();
         assert_eq!((reply.status, reply.json()), (200, serde_json::json!({ "closed": 5 })));
-        assert!(matches!(visit.front.dismissed(visit.key, 1, visit.now), Step::Stay), "a late answer changes nothing");
+        assert!(matches!(answer(&mut visit, 1), Step::Stay), "a late answer changes nothing");
         assert_eq!(visit.ask(get("/health")).status, 200, "the connection persists");
     }
 }
@@ -77,9 +83,9 @@ fn a_shard_that_does_not_answer_is_waited_for_ten_seconds() {
     let mut visit = Visit::new();
     visit.send(post(PATH, "{\"username\":\"alice\"}"));
     dismissal(visit.turn());
-    visit.front.dismissed(visit.key, 1, visit.now);
+    answer(&mut visit, 1);
     assert!(visit.is_there_after(Duration::from_secs(9)));
     assert!(!visit.is_there_after(Duration::from_secs(2)));
     assert_eq!(visit.reply().status, 504);
-    assert!(matches!(visit.front.dismissed(visit.key, 1, visit.now), Step::Gone));
+    assert!(matches!(answer(&mut visit, 1), Step::Gone));
 }

@@ -29,7 +29,7 @@ pub(super) fn write(from: Uuid, channel: &str, payload: &RawValue, now_ms: u64) 
 /// Makes the frame that the followers of a channel get. Which channel that is says the topic, not the envelope.
 pub(super) fn seal(topic: &Topic, message: &Message) -> Result<Sealed, Drop> {
     let text = str::from_utf8(message.payload()).map_err(|_| Drop::NotUtf8)?;
-    let said = open(text, message.received_ms)?;
+    let said = open(text, message.received_us / 1_000)?;
     let frame = frames::message(&topic.key(), said.payload, said.timestamp_ms);
     Ok(Sealed { frame, except: said.from })
 }
