@@ -3,6 +3,8 @@
 use super::token::BadToken;
 use crate::wire::head::Head;
 use crate::wire::query::Query;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::borrow::Cow;
 
 /// The subprotocol a client offers beside the one that holds its token: browsers can send no other header, and want one
@@ -64,6 +66,14 @@ pub fn offers_marker(head: &Head<'_>) -> bool {
 pub fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
+}
+
+/// The password of `Authorization: Basic …`, whoever it is said to be of (RFC 7617 §2).
+pub fn password(value: &str) -> Option<Vec<u8>> {
+    let (scheme, pair) = value.split_once(' ')?;
+    let pair = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(pair.trim_matches(' ')).ok())??;
+    let colon = pair.iter().position(|&byte| byte == b':')?;
+    Some(pair[colon + 1..].to_vec())
 }
 
 /// Another scheme is somebody else's: a proxy's, perhaps.

@@ -18,7 +18,7 @@ mod keys;
 mod tests;
 mod token;
 
-pub use carried::{Carried, Carrier, MARKER, bearer, carried, offers_marker};
+pub use carried::{Carried, Carrier, MARKER, bearer, carried, offers_marker, password};
 pub use identity::Identity;
 pub use issue::issue;
 pub use keyring::Keyring;

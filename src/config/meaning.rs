@@ -30,7 +30,7 @@ const OUTBOUND_TOTAL_UNKNOWN: u64 = 1 << 30;
 const PATH_BYTES_MAX: usize = 255;
 
 /// The server's own paths: another path may be none of them and lie under none of them.
-const OWN_PATHS: [&str; 7] = ["/ws", "/health", "/live", "/ready", "/metrics", "/admin", "/publish"];
+const OWN_PATHS: [&str; 8] = ["/ws", "/health", "/live", "/ready", "/metrics", "/admin", "/publish", "/console"];
 
 /// A token shorter than this can be guessed over a network in a lifetime; longer than the other does not fit a head.
 const TOKEN_BYTES: RangeInclusive<usize> = 16..=512;

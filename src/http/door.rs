@@ -2,7 +2,9 @@
 //!
 //! Without a token only a *direct local* request passes: it comes from this machine (peer), it means this machine
 //! (`Host`; a page may have had its name rebound to 127.0.0.1), nobody passed it on (a proxy on this machine would
-//! open the door to the world), and no foreign page sent it (`Origin`). With a token, the token decides alone.
+//! open the door to the world), and no foreign page sent it (`Origin`). With a token, the token decides alone. Browsers
+//! bring it as a password (RFC 7617), which they then send with every request that any page makes them send here: so
+//! with a password no foreign page passes either.
 
 use super::refusal::Refusal;
 use super::request::Request;
@@ -14,17 +16,33 @@ use subtle::ConstantTimeEq;
 /// What a client without a good token is told to bring (RFC 6750 §3).
 pub(super) const CHALLENGE: &str = "Bearer realm=\"fanout\"";
 
+/// What makes a browser ask its user for the token (RFC 7617 §2), under any name.
+const PASSWORD_CHALLENGE: &str = "Basic realm=\"fanout\", charset=\"UTF-8\"";
+
 /// What proxies add to the requests they pass on (RFC 7239, and what was there before it).
 const PROXY_FIELDS: [&str; 3] = ["forwarded", "via", "x-real-ip"];
 
 /// What the names of the other fields that proxies add begin with.
 const PROXY_PREFIX: &str = "x-forwarded-";
 
+/// Who may have something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Everyone,
+    /// Who passes the private door.
+    PrivateDoor,
+    /// The same; a browser without the token asks its user. For pages alone: nobody wants to be asked by what they run.
+    PrivatePage,
+}
+
 /// Lets a request pass, or says how it could.
-pub(super) fn check(request: &Request<'_>, token: Option<&str>) -> Result<(), Response> {
-    match token {
-        Some(token) => check_token(request, token),
-        None => check_direct_local(request).map_err(|error| {
+pub(super) fn check(request: &Request<'_>, access: Access, token: Option<&str>) -> Result<(), Response> {
+    match (access, token) {
+        (Access::Everyone, _) => Ok(()),
+        (Access::PrivateDoor, Some(token)) => check_token(request, token, CHALLENGE),
+        (Access::PrivatePage, Some(token)) => check_token(request, token, PASSWORD_CHALLENGE),
+        (_, None) => check_direct_local(request).map_err(|error| {
             let hint = "ask from the same machine at http://localhost, or start the server with ADMIN_TOKEN set \
                         and send Authorization: Bearer";
             Refusal::new(403, error, hint).into()
@@ -32,15 +50,33 @@ pub(super) fn check(request: &Request<'_>, token: Option<&str>) -> Result<(), Re
     }
 }
 
-fn check_token(request: &Request<'_>, token: &str) -> Result<(), Response> {
-    let carried = request.header("authorization").ok().flatten().and_then(auth::bearer);
+fn check_token(request: &Request<'_>, token: &str, challenge: &'static str) -> Result<(), Response> {
+    let carried = request.header("authorization").ok().flatten();
+    let password = carried.and_then(auth::password);
+    if password.is_some() && !is_own_page(request) {
+        let hint = "open the console by its address; programs send Authorization: Bearer";
+        return Err(Refusal::new(403, "a password does not speak for a page of another site", hint).into());
+    }
+    let shown = carried.and_then(auth::bearer).map(str::as_bytes).or(password.as_deref());
     // In a time that tells the length at most, not how far the bytes agree.
-    if carried.is_some_and(|carried| carried.as_bytes().ct_eq(token.as_bytes()).into()) {
+    if shown.is_some_and(|shown| shown.ct_eq(token.as_bytes()).into()) {
         return Ok(());
     }
-    let error = if carried.is_some() { "wrong token" } else { "a token is required" };
-    let refusal = Refusal::new(401, error, "send Authorization: Bearer and the server's ADMIN_TOKEN");
-    Err(Response::from(refusal).with("WWW-Authenticate", CHALLENGE))
+    let error = if shown.is_some() { "wrong token" } else { "a token is required" };
+    let hint = "send Authorization: Bearer and the server's ADMIN_TOKEN; in a browser it is the password at /console, \
+                under any name";
+    Err(Response::from(Refusal::new(401, error, hint)).with("WWW-Authenticate", challenge))
+}
+
+/// Whether no page of another site has made a browser send the request. Browsers name the page's origin where they let
+/// it change something, and by `Sec-Fetch-Site`, where the connection is good enough for that, whoever asks.
+fn is_own_page(request: &Request<'_>) -> bool {
+    let host = request.head().host.unwrap_or_default();
+    let is_own = match request.header("origin") {
+        Ok(origin) => origin.is_none_or(|origin| is_own_origin(origin, host)),
+        Err(_) => false,
+    };
+    is_own && matches!(request.header("sec-fetch-site"), Ok(None | Some("same-origin" | "none")))
 }
 
 fn check_direct_local(request: &Request<'_>) -> Result<(), &'static str> {

@@ -5,6 +5,7 @@
 
 mod census;
 mod client_address;
+mod console;
 mod decline;
 mod dismissal;
 mod door;
@@ -22,8 +23,10 @@ mod site;
 mod upgrade;
 
 pub use census::{Census, Permit, Places};
+pub use console::lead_here as lead_to_console;
 pub use decline::Decline;
-pub use pages::{health, ready};
+pub use door::Access;
+pub use pages::{health, ready, statistics};
 pub use refusal::Refusal;
 pub use request::Request;
 pub use response::Response;

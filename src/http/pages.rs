@@ -3,7 +3,9 @@
 use super::refusal::Refusal;
 use super::response::Response;
 use super::site::Site;
-use crate::metrics::{BrokerStatus, Counter, Drop, Expectation, NodeMetrics, Refused, Slowness, milliseconds};
+use crate::metrics::{
+    BrokerStatus, Counter, Drop, Expectation, NodeMetrics, Refused, Registry, Slowness, milliseconds,
+};
 use crate::wire::close::CloseCode;
 use serde_json::{Map, Value, json};
 use std::sync::atomic::Ordering;
@@ -28,30 +30,33 @@ pub fn ready(site: &Site) -> Response {
     Response::from(Refusal::new(503, error, hint)).with("Retry-After", "1")
 }
 
-/// `/admin/stats`: the counters, shard by shard and in total.
+/// `/admin/stats`: the counters.
 pub(super) fn stats(site: &Site) -> Response {
-    let registry = &site.registry;
+    Response::json(200, &statistics(&site.registry, site.settings.version))
+}
+
+/// The counters, shard by shard and in total.
+pub fn statistics(registry: &Registry, version: &str) -> Value {
     let shards: Vec<&NodeMetrics> = registry.shards.iter().map(AsRef::as_ref).collect();
     let nodes: Vec<&NodeMetrics> = registry.nodes().collect();
     let uptime_ms = milliseconds(registry.started.elapsed());
-    Response::json(
-        200,
-        &json!({
-            "version": site.settings.version,
-            "uptime_ms": uptime_ms,
-            "broker": {
-                "kind": registry.broker.kind,
-                "connected": registry.broker.is_connected(),
-                "reconnects": registry.broker.reconnects(),
-                "epoch": registry.broker.epoch.get(),
-                "canary": canary(&registry.broker),
-                "events_in": registry.broker_node.messages_in.get(),
-                "events_unfollowed": registry.broker_node.unfollowed.get(),
-            },
-            "total": counts(&shards, &nodes),
-            "shards": shards.iter().map(|&shard| counts(&[shard], &[shard])).collect::<Vec<_>>(),
-        }),
-    )
+    json!({
+        "version": version,
+        "uptime_ms": uptime_ms,
+        "ready": registry.is_ready(),
+        "draining": registry.draining.load(Ordering::Acquire),
+        "broker": {
+            "kind": registry.broker.kind,
+            "connected": registry.broker.is_connected(),
+            "reconnects": registry.broker.reconnects(),
+            "epoch": registry.broker.epoch.get(),
+            "canary": canary(&registry.broker),
+            "events_in": registry.broker_node.messages_in.get(),
+            "events_unfollowed": registry.broker_node.unfollowed.get(),
+        },
+        "total": counts(&shards, &nodes),
+        "shards": shards.iter().map(|&shard| counts(&[shard], &[shard])).collect::<Vec<_>>(),
+    })
 }
 
 /// The proof that events arrive; `null` for a source that needs none.
@@ -84,6 +89,7 @@ fn counts(shards: &[&NodeMetrics], nodes: &[&NodeMetrics]) -> Value {
         "frames_offered": sum(|node| node.frames_offered.get()),
         "frames_out": sum(|node| node.frames_out.get()),
         "bytes_out": sum(|node| node.bytes_out.get()),
+        "behind_ms": shards.iter().map(|node| milliseconds(node.entrance.behind())).max().unwrap_or(0),
         "kernel_sends": sum(|node| node.kernel_sends.get()),
         "late": sum(|node| node.late.get()),
         "frames_queued": sum(|node| node.frames_queued.get()),

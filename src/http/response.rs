@@ -19,6 +19,15 @@ pub(super) enum Persistence {
     Close,
 }
 
+/// What may be kept of a response (RFC 9111 §5.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeping {
+    /// Nothing: the next answer is another one.
+    Nothing,
+    /// All of it, by the client alone, who asks each time whether it still holds.
+    Asked,
+}
+
 /// How much of a response goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
@@ -33,7 +42,8 @@ pub(super) enum Extent {
 pub struct Response {
     status: u16,
     content_type: &'static str,
-    body: String,
+    body: Cow<'static, str>,
+    keeping: Keeping,
     fields: Vec<(&'static str, Cow<'static, str>)>,
     upgrade_offer: UpgradeOffer,
 }
@@ -47,13 +57,19 @@ enum UpgradeOffer {
 
 impl Response {
     /// A response with any body.
-    pub(super) fn new(status: u16, content_type: &'static str, body: String) -> Self {
-        Self { status, content_type, body, fields: Vec::new(), upgrade_offer: UpgradeOffer::None }
+    pub(super) fn new(status: u16, content_type: &'static str, body: impl Into<Cow<'static, str>>) -> Self {
+        let (body, keeping, upgrade_offer) = (body.into(), Keeping::Nothing, UpgradeOffer::None);
+        Self { status, content_type, body, keeping, fields: Vec::new(), upgrade_offer }
     }
 
     /// A response with JSON for a body.
     pub fn json(status: u16, body: &Value) -> Self {
         Self::new(status, JSON, body.to_string())
+    }
+
+    /// 307 to another path of this server (RFC 9110 §15.4.8).
+    pub(super) fn redirect(path: &'static str) -> Self {
+        Self::new(307, "text/plain; charset=utf-8", format!("see {path}\n")).with("Location", path)
     }
 
     /// 405 with the methods that are allowed (RFC 9110 §15.5.6).
@@ -67,6 +83,18 @@ impl Response {
         self
     }
 
+    /// The same for clients to keep under this tag, an opaque text in quotes (RFC 9110 §8.8.3).
+    pub(super) fn tagged(self, tag: String) -> Self {
+        Self { keeping: Keeping::Asked, ..self.with("ETag", tag) }
+    }
+
+    /// 304 in place of a page whose tag is among these that the client holds (RFC 9110 §13.1.2).
+    pub(super) fn unless_held<'a>(self, mut held: impl Iterator<Item = &'a str>) -> Self {
+        let tag = self.fields.iter().find(|(name, _)| *name == "ETag").map(|(_, tag)| tag.as_ref());
+        let is_held = tag.is_some_and(|tag| held.any(|held| held == "*" || held.trim_start_matches("W/") == tag));
+        if is_held { Self { status: 304, ..self } } else { self }
+    }
+
     /// The same with the offer to speak WebSocket.
     pub(super) fn offering_websocket(mut self) -> Self {
         self.upgrade_offer = UpgradeOffer::WebSocket;
@@ -77,10 +105,14 @@ impl Response {
         let mut text = String::with_capacity(256 + self.body.len());
         let (status, reason, length) = (self.status, reason(self.status), self.body.len());
         let content_type = self.content_type;
+        let keeping = match self.keeping {
+            Keeping::Nothing => "no-store",
+            Keeping::Asked => "private, no-cache",
+        };
         write!(
             text,
             "HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\
-             Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{}",
+             Cache-Control: {keeping}\r\nX-Content-Type-Options: nosniff\r\n{}",
             connection_field(persistence, self.upgrade_offer)
         )
         .expect("a String takes everything");
@@ -89,7 +121,8 @@ impl Response {
             write!(text, "{name}: {value}\r\n").expect("a String takes everything");
         }
         text.push_str("\r\n");
-        if extent == Extent::Whole {
+        // Of a page that the client holds only the head goes out, which may say how long it is (RFC 9110 §15.4.5).
+        if extent == Extent::Whole && status != 304 {
             text.push_str(&self.body);
         }
         text.into_bytes()
@@ -119,6 +152,8 @@ fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
         202 => "Accepted",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",

@@ -1,7 +1,8 @@
 //! The table of routes: what is served where, to whom, and how.
 
+use super::console;
 use super::dismissal;
-use super::door;
+use super::door::{self, Access};
 use super::exchange::Errand;
 use super::exposition;
 use super::inquiry;
@@ -15,7 +16,7 @@ use super::upgrade::{self, Upgrade};
 use crate::engine::topic::Topic;
 use crate::inspection::Question;
 use crate::metrics::Refused;
-use crate::wire::head::Method;
+use crate::wire::head::{Head, Method};
 
 /// Longest body that is read and thrown away where none is wanted: more than any form, less than any upload.
 pub(super) const DISCARD_BYTES_MAX: u64 = 64 * 1024;
@@ -45,11 +46,6 @@ enum Pattern {
     Below(&'static str),
 }
 
-enum Access {
-    Everyone,
-    PrivateDoor,
-}
-
 /// What serves a route; each kind has its methods.
 #[derive(Clone, Copy)]
 enum Serve {
@@ -57,6 +53,8 @@ enum Serve {
     Page(fn(&Site) -> Response),
     /// GET of what the nodes know.
     Inquiry(inquiry::Read),
+    /// GET and HEAD of what the rest of the path names.
+    File(fn(&str) -> Option<Response>),
     /// POST of an event to what the rest of the path names.
     Event(fn(&Site, &str) -> Result<Topic, Refusal>),
     /// POST of whom to disconnect.
@@ -65,8 +63,11 @@ enum Serve {
     Nothing,
 }
 
-/// Paths of families come behind these.
-static ROUTES: [Route; 11] = [
+/// Paths of families come in front of these, their pages behind.
+static ROUTES: [Route; 14] = [
+    Route { pattern: Pattern::Exactly("/"), access: Access::PrivatePage, serve: Serve::Page(console::page) },
+    Route { pattern: Pattern::Exactly("/console"), access: Access::PrivatePage, serve: Serve::Page(console::page) },
+    Route { pattern: Pattern::Below("/console/"), access: Access::PrivatePage, serve: Serve::File(console::file) },
     Route { pattern: Pattern::Exactly("/health"), access: Access::Everyone, serve: Serve::Page(pages::health) },
     Route { pattern: Pattern::Exactly("/live"), access: Access::Everyone, serve: Serve::Page(pages::health) },
     Route { pattern: Pattern::Exactly("/ready"), access: Access::Everyone, serve: Serve::Page(pages::ready) },
@@ -88,11 +89,12 @@ const fn asked(path: &'static str, read: inquiry::Read) -> Route {
 /// Finds out what is to be done about a request.
 pub(super) fn answer(site: &Site, request: &Request<'_>) -> Answer {
     let path = request.head().path;
+    if let Some(family) = site.families.iter().find(|family| family.path == path) {
+        let upgrade = pass(site, request, family.access).and_then(|()| upgrade::answer(site, family, request));
+        return upgrade.map_or_else(Answer::Response, Answer::Upgrade);
+    }
     if let Some((route, rest)) = ROUTES.iter().find_map(|route| Some((route, route.pattern.rest(path)?))) {
         return route.answer(site, request, rest).unwrap_or_else(Answer::Response);
-    }
-    if let Some(family) = site.families.iter().find(|family| family.path == path) {
-        return upgrade::answer(site, family, request).map_or_else(Answer::Response, Answer::Upgrade);
     }
     let mut pages = site.families.iter().flat_map(|family| &family.pages);
     match pages.find(|(own, _)| own == path) {
@@ -112,10 +114,7 @@ impl Pattern {
 
 impl Route {
     fn answer(&self, site: &Site, request: &Request<'_>, rest: &str) -> Result<Answer, Response> {
-        if let Access::PrivateDoor = self.access {
-            let passed = door::check(request, site.settings.admin_token.as_deref());
-            passed.inspect_err(|_| site.metrics().entrance.refused(Refused::PrivateDoor).add(1))?;
-        }
+        pass(site, request, self.access)?;
         let head = request.head();
         match (self.serve, head.method) {
             (Serve::Page(page), _) => show(request, || page(site)).map(Answer::Response),
@@ -124,6 +123,10 @@ impl Route {
             }
             (Serve::Inquiry(_), Method::Get) => Err(no_body_wanted()),
             (Serve::Inquiry(_), _) => Err(Response::method_not_allowed("GET")),
+            (Serve::File(file), _) => {
+                let response = file(rest).ok_or_else(|| not_found(site))?;
+                show(request, || response).map(Answer::Response)
+            }
             (Serve::Event(topic), Method::Post) => {
                 publish::check_length(site, head.body_bytes)?;
                 topic(site, rest).map(|topic| Answer::Body(Errand::Publish(topic))).map_err(Response::from)
@@ -138,12 +141,18 @@ impl Route {
     }
 }
 
+/// Lets a request in, or counts that it was turned away.
+fn pass(site: &Site, request: &Request<'_>, access: Access) -> Result<(), Response> {
+    let passed = door::check(request, access, site.settings.admin_token.as_deref());
+    passed.inspect_err(|_| site.metrics().entrance.refused(Refused::PrivateDoor).add(1))
+}
+
 /// A page, for those who ask for it as pages are asked for.
 fn show(request: &Request<'_>, page: impl FnOnce() -> Response) -> Result<Response, Response> {
     let head = request.head();
     match head.method {
         Method::Get | Method::Head if head.body_bytes > DISCARD_BYTES_MAX => Err(no_body_wanted()),
-        Method::Get | Method::Head => Ok(page()),
+        Method::Get | Method::Head => Ok(page().unless_held(held(head))),
         _ => Err(Response::method_not_allowed("GET, HEAD")),
     }
 }
@@ -152,9 +161,17 @@ fn no_body_wanted() -> Response {
     Refusal::new(413, "the body is too large", "this page wants no body at all").into()
 }
 
+/// The tags of pages that the client holds.
+fn held<'a>(head: &Head<'a>) -> impl Iterator<Item = &'a str> {
+    let values = head.values("if-none-match").filter_map(|value| str::from_utf8(value).ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
 fn not_found(site: &Site) -> Response {
     let paths: Vec<&str> = site.families.iter().map(|family| family.path.as_str()).collect();
-    let hint =
-        format!("WebSocket clients connect to {}; there are /health, /ready and /metrics, too", paths.join(", "));
+    let hint = format!(
+        "WebSocket clients connect to {}; there are /console, /health, /ready and /metrics, too",
+        paths.join(", ")
+    );
     Refusal::new(404, "not found", hint).into()
 }

@@ -2,6 +2,7 @@
 
 use super::census::Census;
 use super::decline::Decline;
+use super::door::Access;
 use super::request::Request;
 use super::response::Response;
 use crate::auth::Keyring;
@@ -27,6 +28,8 @@ pub struct Family {
     pub path: String,
     /// What the names of its topics begin with; `None` for a family that follows nothing.
     pub prefix: Option<String>,
+    /// Who may connect. Behind the private door nobody is asked for another token.
+    pub access: Access,
     /// Its own pages by their paths; everyone may see them.
     pub pages: Vec<(String, Page)>,
     /// Asked once per upgrade request that RFC 6455 finds nothing wrong with.

@@ -7,7 +7,7 @@ use crate::engine::protocol::{
     Action, Actions, Admission, ClientMessage, Encoding, Notice, Pace, Protocol, RAW_TEXT, Seat,
 };
 use crate::engine::topic::TopicHasher;
-use crate::http::{Family, Request};
+use crate::http::{Access, Family, Request};
 use crate::wire::close::CloseCode;
 use crate::wire::frame;
 use bytes::Bytes;
@@ -19,7 +19,14 @@ struct Echo;
 pub(super) fn family(settings: &ProtocolSettings, _hasher: TopicHasher) -> Option<Family> {
     let admit = |_: &Request<'_>| Ok(Admission { protocol: Box::new(Echo), placement: Placement::Anywhere });
     let path = settings.echo_path.clone()?;
-    Some(Family { name: "echo", path, prefix: None, pages: Vec::new(), admit: Box::new(admit) })
+    Some(Family {
+        name: "echo",
+        path,
+        prefix: None,
+        access: Access::Everyone,
+        pages: Vec::new(),
+        admit: Box::new(admit),
+    })
 }
 
 impl Protocol for Echo {

@@ -23,7 +23,7 @@ use crate::engine::protocol::{
     Action, Actions, Admission, Answer, ClientMessage, Encoding, Notice, Pace, Protocol, PublishError, Seat, SlowPolicy,
 };
 use crate::engine::topic::{Topic, TopicHasher};
-use crate::http::{Decline, Family, Refusal, Request};
+use crate::http::{Access, Decline, Family, Refusal, Request};
 use crate::wire::close::CloseCode;
 use crate::wire::resp::glob;
 use bytes::Bytes;
@@ -76,6 +76,7 @@ pub(super) fn family(settings: &ProtocolSettings, hasher: TopicHasher) -> Option
         name: "flux",
         path: format!("{base}/ws"),
         prefix: Some(rules.settings.prefix.clone()),
+        access: Access::Everyone,
         pages: pages::under(&base),
         admit: Box::new(move |request| admit(request, rules)),
     })

@@ -1,5 +1,6 @@
 //! The table of protocols: a new family of clients is one file beside this one and one line here.
 
+mod console;
 pub mod echo;
 pub mod flux;
 mod news;
@@ -8,6 +9,7 @@ pub mod workflow;
 use crate::engine::protocol::SlowPolicy;
 use crate::engine::topic::TopicHasher;
 use crate::http::Family;
+use crate::metrics::Registry;
 
 /// How a family is set up, unless the configuration leaves it out.
 type SetUp = fn(&ProtocolSettings, TopicHasher) -> Option<Family>;
@@ -31,6 +33,11 @@ pub struct ProtocolSettings {
 /// Every family of clients that this server speaks with.
 pub fn families(settings: &ProtocolSettings, hasher: TopicHasher) -> Vec<Family> {
     TABLE.iter().filter_map(|set_up| set_up(settings, hasher)).collect()
+}
+
+/// The family of the page at `/`, which says what it knows of the others.
+pub fn console(others: &[Family], registry: &Registry, version: &'static str) -> Family {
+    console::family(others, registry.clone(), version)
 }
 
 /// The patterns a broker must subscribe to for them. No two of them match the same channel: it would bring its events

@@ -7,7 +7,7 @@ use crate::engine::protocol::{
     Actions, Admission, ClientMessage, Encoding, Notice, Protocol, RAW_TEXT, Seat, SlowPolicy,
 };
 use crate::engine::topic::{Topic, TopicHasher};
-use crate::http::{Decline, Family, Refusal, Request};
+use crate::http::{Access, Decline, Family, Refusal, Request};
 use crate::wire::close::CloseCode;
 use crate::wire::username::Username;
 use bytes::Bytes;
@@ -31,6 +31,7 @@ pub(super) fn family(settings: &ProtocolSettings, hasher: TopicHasher) -> Option
         name: "workflow",
         path: PATH.to_owned(),
         prefix: Some(prefix.clone()),
+        access: Access::Everyone,
         pages: Vec::new(),
         admit: Box::new(move |request| admit(request, &prefix, slow_policy, hasher)),
     })

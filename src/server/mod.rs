@@ -188,7 +188,8 @@ impl SitePlan {
             trusted_proxies: config.trusted_proxies.as_slice().to_vec(),
             version: env!("CARGO_PKG_VERSION"),
         };
-        let families = protocols::families(&protocol_settings(config), self.hasher);
+        let mut families = protocols::families(&protocol_settings(config), self.hasher);
+        families.push(protocols::console(&families, &self.registry, settings.version));
         let registry = self.registry.clone();
         let keyring = self.keyring.clone().map(RefCell::new);
         let census = self.census.clone();

@@ -224,6 +224,7 @@ fn lines(config: &Config, host: &Host, plan: &Plan) -> Vec<String> {
         format!("  origins  {origins}"),
         format!("  auth     {}", access(config)),
         format!("  flux     at {}/ws; {who} may follow {channels} and {broadcasts}", flux.base_path),
+        format!("  console  http://{address}/ in a browser"),
         format!("  listen   websocat 'ws://{address}/ws?username=alice'"),
         format!("  publish  {publish} PUBLISH {}alice '{{\"type\":\"test\"}}'", config.workflow_prefix),
     ]

@@ -35,7 +35,7 @@ fn every_route_answers_as_the_table_says() {
     check(&get("/ready"), 503, &[("retry-after", "1")], "not confirmed");
     check(&get("/admin/stats"), 200, &json, r#""version":"1.2.3""#);
     check(&get("/admin/else"), 404, &json, "not found");
-    check(&get("/"), 404, &json, "/ws");
+    check(&get("/nowhere"), 404, &json, "/ws");
     check(&get("/healthy"), 404, &json, "not found");
     check(&get("//health"), 404, &json, "not found");
     check(&get("/publish"), 404, &json, "not found");
@@ -222,6 +222,7 @@ fn stats_hold_every_counter_and_their_sums() {
         assert_eq!((count("dropped"), count("closed")), (Drop::ALL.len(), CloseCode::ALL.len()));
         assert_eq!((count("refused"), count("slow")), (Refused::ALL.len(), Slowness::ALL.len()));
     }
+    assert_eq!((&stats["ready"], &stats["draining"]), (&false.into(), &false.into()));
     let total = &stats["total"];
     assert_eq!((&total["connections"], &total["messages_in"]), (&5.into(), &7.into()));
     assert_eq!((&total["dropped"]["not_utf8"], &total["closed"]["4001"]), (&4.into(), &1.into()));

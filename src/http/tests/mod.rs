@@ -2,6 +2,7 @@
 
 mod admission;
 mod answers;
+mod console;
 mod deadlines;
 mod dismissals;
 mod doors;
@@ -58,7 +59,14 @@ fn stub(path: &str) -> Family {
     };
     let page: Page = Box::new(|site| Response::json(200, &serde_json::json!({ "version": site.settings.version })));
     let pages = vec![(format!("{path}/about"), page)];
-    Family { name: "stub", path: path.to_owned(), prefix: None, pages, admit: Box::new(admit) }
+    Family {
+        name: "stub",
+        path: path.to_owned(),
+        prefix: None,
+        access: Access::Everyone,
+        pages,
+        admit: Box::new(admit),
+    }
 }
 
 fn site() -> Site {

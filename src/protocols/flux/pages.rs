@@ -17,6 +17,7 @@ pub(super) fn under(base: &str) -> Vec<(String, Page)> {
         (format!("{base}/health"), Box::new(health)),
         (format!("{base}/ready"), Box::new(http::ready)),
         (format!("{base}/live"), Box::new(http::health)),
+        (format!("{base}/console"), Box::new(http::lead_to_console)),
     ]
 }
 

@@ -1,0 +1,129 @@
+// The connections: who follows what from where, whose socket is behind, and a way to end one.
+
+import { byId, make, Rows, show } from "./elements.js";
+import { bytes, span, whole } from "./numbers.js";
+import { fetchJson, Pane } from "./pane.js";
+
+const SHOWN_MAX = 100;
+/** Topics that a line names. */
+const TOPICS_MAX = 3;
+/** How long the first press on a button waits for the second. */
+const ARMED_MS = 4000;
+/** Between the last key in the filter and the question. */
+const TYPING_MS = 250;
+
+export class Connections {
+  #families;
+  #pane;
+  #typing = 0;
+  #rows = new Rows(byId("connection-rows"), (id) => new ConnectionRow(id, this.#families, () => this.#disconnect(id)));
+
+  constructor(families) {
+    this.#families = families;
+    this.#pane = new Pane(byId("connections"), () => this.#look());
+    byId("connections-form").addEventListener("submit", (event) => event.preventDefault());
+    byId("connections-sort").addEventListener("change", () => this.#pane.ask());
+    byId("connections-filter").addEventListener("input", () => {
+      clearTimeout(this.#typing);
+      this.#typing = setTimeout(() => this.#pane.ask(), TYPING_MS);
+    });
+  }
+
+  async #look() {
+    const query = new URLSearchParams({ filter: byId("connections-filter").value, sort: byId("connections-sort").value, limit: SHOWN_MAX, tcp: 1 });
+    const { status, body } = await fetchJson(`/admin/connections?${query}`);
+    if (status === 200) this.#show(body);
+    else if (status !== 0) this.#say(`Not available: the server answers ${status}.`, "");
+    return status === 200 || status === 0;
+  }
+
+  #show({ matched, connections }) {
+    this.#rows.show(connections.map((connection) => [connection.id, connection]));
+    const isFiltered = byId("connections-filter").value !== "";
+    const hidden = matched - connections.length;
+    this.#say(
+      connections.length ? "" : isFiltered ? "Nobody matches." : "Nobody is connected.",
+      `${whole(matched)}${isFiltered ? " match" : ""}${hidden > 0 ? `, ${whole(connections.length)} shown` : ""}`,
+    );
+  }
+
+  async #disconnect(connection) {
+    const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ connection }) };
+    const { status, body } = await fetchJson("/admin/disconnect", options);
+    const done = status === 200 ? (body.closed ? "Disconnected with 4002." : "It had left already.") : `Not disconnected: ${body?.error ?? "no answer"}.`;
+    show(byId("connections-said"), done);
+    this.#pane.ask();
+  }
+
+  #say(none, hint) {
+    byId("connections-none").hidden = none === "";
+    show(byId("connections-none"), none);
+    show(byId("connections-hint"), hint);
+  }
+}
+
+/** One line of the table. */
+class ConnectionRow {
+  #head = make("th", { scope: "row", className: "follows" });
+  #cells;
+  #whom = make("span", { className: "unseen" });
+  #press = make("span", { textContent: "Disconnect" });
+  #button = make("button", { type: "button", className: "quiet danger" }, this.#press, this.#whom);
+  #families;
+  #follows = null;
+  #armed = 0;
+
+  constructor(id, families, disconnect) {
+    this.#families = families;
+    const cell = (className) => make("td", { className });
+    this.#cells = ["address", "number spare", "number spare", "number", "number"].map(cell);
+    this.element = make("tr", { title: id }, this.#head, ...this.#cells, make("td", { className: "action" }, this.#button));
+    this.element.dataset.connection = id;
+    this.#button.addEventListener("click", () => (this.#armed ? this.#fire(disconnect) : this.#arm()));
+    this.#button.addEventListener("blur", () => this.#disarm());
+  }
+
+  update(connection) {
+    this.#name(connection);
+    const { address, shard, age_ms: age, queued_bytes: queued, late_ms: late, tcp } = connection;
+    const texts = [address, whole(shard), span(age), queued ? bytes(queued) : "–", late === null ? "–" : span(late)];
+    texts.forEach((text, column) => show(this.#cells[column], text));
+    this.element.dataset.level = late === null ? "" : "warn";
+    const kernel = ({ round_trip_us: trip, unacked, notsent_bytes: unsent, retransmits }) =>
+      `round trip ${span(trip / 1000)}, ${unacked} packets unacknowledged, ${bytes(unsent)} unsent, ${retransmits} retransmits`;
+    this.#cells.at(-1).title = tcp ? kernel(tcp) : "";
+  }
+
+  /** Says what it follows, where that has changed. */
+  #name({ id, topics, topics_total: all }) {
+    const follows = JSON.stringify([topics, all]);
+    if (this.#follows === follows) return;
+    this.#follows = follows;
+    const shown = topics.slice(0, TOPICS_MAX);
+    const names = shown.flatMap((topic) => [make("span", { className: "entry" }, ...this.#families.label(topic)), " "]);
+    const more = all > shown.length ? [make("span", { className: "meaning", textContent: `and ${whole(all - shown.length)} more` })] : [];
+    const nothing = make("span", { className: "meaning", textContent: "nothing" });
+    this.#head.replaceChildren(...(all ? [...names, ...more] : [nothing]));
+    this.#head.title = topics.join("\n");
+    show(this.#whom, ` ${id}, which follows ${this.#head.textContent}`);
+  }
+
+  /** The first press asks, the second one does it: whoever is disconnected does not come back by itself. */
+  #arm() {
+    this.#armed = setTimeout(() => this.#disarm(), ARMED_MS);
+    this.#button.classList.add("armed");
+    show(this.#press, "Really?");
+  }
+
+  #disarm() {
+    clearTimeout(this.#armed);
+    this.#armed = 0;
+    this.#button.classList.remove("armed");
+    show(this.#press, "Disconnect");
+  }
+
+  #fire(disconnect) {
+    this.#disarm();
+    disconnect();
+  }
+}

@@ -1,0 +1,70 @@
+// The log of both sides: what was published, what was received, and how long it took from one to the other.
+
+import { byId, make, show } from "./elements.js";
+import { clock, span } from "./numbers.js";
+
+const LINES_MAX = 200;
+/** Published events that may still come back. */
+const PENDING_MAX = 200;
+const TRIPS_MAX = 100;
+
+const ARROWS = { published: "→", received: "←" };
+
+export class Log {
+  #body = byId("log-rows");
+  #pending = [];
+  #trips = [];
+
+  constructor() {
+    byId("clear").addEventListener("click", () => this.#clear());
+  }
+
+  /** Notes an event that goes out; `key` finds it again. Returns what to call with what became of it. */
+  published(where, event, key) {
+    const at = performance.now();
+    this.#pending.push({ where, key, at });
+    if (this.#pending.length > PENDING_MAX) this.#pending.shift();
+    const result = this.#line("published", where, event);
+    return ({ failed, text }) => {
+      show(result, failed ? text : `${text}, ${span(performance.now() - at)}`);
+      if (failed) result.parentElement.dataset.level = "bad";
+    };
+  }
+
+  /** Notes an event that came in. */
+  received(where, event, key) {
+    const now = performance.now();
+    const place = this.#pending.findIndex((sent) => sent.where === where && sent.key === key);
+    const result = this.#line("received", where, event);
+    if (place < 0) return;
+    const [{ at }] = this.#pending.splice(place, 1);
+    show(result, span(now - at));
+    this.#trips = [...this.#trips, now - at].slice(-TRIPS_MAX);
+    const median = [...this.#trips].sort((a, b) => a - b)[Math.floor(this.#trips.length / 2)];
+    show(byId("round-trips"), `round trip ${span(now - at)}, half of ${this.#trips.length} within ${span(median)}`);
+  }
+
+  /** Notes anything else. */
+  note(what, where, text, level = "") {
+    this.#line(what, where, text).parentElement.dataset.level = level;
+  }
+
+  #line(what, where, event) {
+    const cell = (className, text) => make("td", { className, textContent: text });
+    const result = cell("number", "");
+    const name = `${ARROWS[what] ?? "·"} ${what}`;
+    const line = make("tr", {}, cell("time", clock(new Date())), cell("what", name), cell("where", where), cell("event", event), result);
+    line.dataset.what = what;
+    this.#body.prepend(line);
+    if (this.#body.children.length > LINES_MAX) this.#body.lastElementChild.remove();
+    byId("log-none").hidden = true;
+    return result;
+  }
+
+  #clear() {
+    this.#body.replaceChildren();
+    this.#trips = [];
+    show(byId("round-trips"), "");
+    byId("log-none").hidden = false;
+  }
+}

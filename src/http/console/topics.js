@@ -1,0 +1,88 @@
+// The busiest topics. Their names show without what stands in front of them at the broker, with their family instead.
+
+import { byId, make, Rows, show } from "./elements.js";
+import { count, whole } from "./numbers.js";
+import { fetchJson, Pane } from "./pane.js";
+
+const PAGE = "/admin/topics?limit=20";
+
+/** The families that the server speaks with, as it names them. */
+export class Families {
+  #families = [];
+
+  learn(families) {
+    this.#families = families;
+  }
+
+  /** Where a family connects. */
+  path(name, usual) {
+    return this.#families.find((family) => family.name === name)?.path ?? usual;
+  }
+
+  /** A topic for people: its family and its name in there. */
+  label(topic) {
+    const owner = this.#families.find(({ prefix }) => prefix && topic.startsWith(prefix));
+    const name = make("span", { className: "topic", textContent: owner ? topic.slice(owner.prefix.length) : topic });
+    if (!owner) return [name];
+    const badge = make("span", { className: "badge", textContent: owner.name });
+    badge.dataset.family = owner.name;
+    return [badge, " ", name];
+  }
+}
+
+export class Topics {
+  #families;
+  #rows = new Rows(byId("topic-rows"), (topic) => new TopicRow(topic, this.#families));
+  #before = null;
+
+  constructor(families) {
+    this.#families = families;
+    new Pane(byId("topics"), () => this.#look());
+  }
+
+  async #look() {
+    const { status, body } = await fetchJson(PAGE);
+    if (status === 200) this.#show(body);
+    else if (status !== 0) this.#say(`Not available: the server answers ${status}.`);
+    return status === 200 || status === 0;
+  }
+
+  #show({ since_ms: since, topics }) {
+    const rates = this.#rates(since, topics);
+    const entries = topics.map((topic) => [topic.topic, { ...topic, rate: rates.get(topic.topic) }]);
+    const busiest = Math.max(1e-9, ...rates.values());
+    this.#rows.show(entries.map(([key, item]) => [key, { ...item, share: item.rate / busiest }]));
+    this.#say(topics.length ? "" : "Nobody follows anything.");
+  }
+
+  /** Events per second since the last look; at the first one, or where the server counts anew, since it counts. */
+  #rates(since, topics) {
+    const isAnew = !this.#before || this.#before.since >= since;
+    const seconds = (isAnew ? since : since - this.#before.since) / 1000;
+    const before = isAnew ? new Map() : this.#before.events;
+    const rate = ({ topic, events }) => (seconds > 0 ? Math.max(0, events - (before.get(topic) ?? 0)) / seconds : 0);
+    this.#before = { since, events: new Map(topics.map(({ topic, events }) => [topic, events])) };
+    return new Map(topics.map((topic) => [topic.topic, rate(topic)]));
+  }
+
+  #say(text) {
+    byId("topics-none").hidden = text === "";
+    show(byId("topics-none"), text);
+  }
+}
+
+/** One line of the table. */
+class TopicRow {
+  #cells = [1, 2, 3].map(() => make("td", { className: "number" }));
+  #bar = make("span", { className: "bar" });
+
+  constructor(topic, families) {
+    const head = make("th", { scope: "row", title: topic }, ...families.label(topic), this.#bar);
+    this.element = make("tr", {}, head, ...this.#cells);
+  }
+
+  update({ followers, rate, events, share }) {
+    [whole(followers), count(rate), whole(events)].forEach((text, column) => show(this.#cells[column], text));
+    this.#bar.style.width = `${Math.round(share * 100)}%`;
+  }
+}
