@@ -69,7 +69,9 @@ export class Losses {
   update(stats, scope) {
     const counts = countsOf(stats, scope);
     for (const group of this.#groups) group.update(counts, this.#history, scope);
-    byId("losses-none").hidden = this.#groups.some((group) => !group.element.hidden);
+    const isEmpty = this.#groups.every((group) => group.element.hidden);
+    show(byId("losses-hint"), isEmpty ? "nothing and nobody since the start" : "by reason, since the start");
+    byId("losses-tables").hidden = isEmpty;
   }
 }
 
@@ -81,7 +83,7 @@ class Group {
   constructor(group, title, hint) {
     this.#group = group;
     const heading = (text, className) => make("th", { scope: "col", className, textContent: text });
-    const head = make("tr", {}, heading(title, ""), heading("last minute", "number"), heading("since the start", "number"));
+    const head = make("tr", {}, heading(title, ""), heading("last minute", "number"), heading("all", "number"));
     const body = make("tbody");
     const caption = make("caption", { className: "unseen", textContent: `${title}: ${hint}` });
     this.#rows = new Rows(body, (reason) => new Reason(reason, MEANINGS[group][reason] ?? ""));

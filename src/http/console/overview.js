@@ -73,7 +73,7 @@ class Tile {
   #kind;
   #value = make("span", { className: "figure" });
   #more = make("p", { className: "more" });
-  #top = make("span", { className: "top" });
+  #top = make("span", { className: "scale" });
 
   constructor(kind) {
     this.#kind = kind;

@@ -21,7 +21,7 @@ function roundUp(value) {
 export class Plot {
   #line = svg("path", { class: "line" });
   #area = svg("path", { class: "area" });
-  #cursor = svg("line", { class: "cursor", y1: 0, y2: HEIGHT, x1: -1, x2: -1 });
+  #cursor = svg("line", { class: "cursor", y1: 0, y2: HEIGHT, visibility: "hidden" });
   #scale = 1;
 
   constructor() {
@@ -59,9 +59,8 @@ export class Plot {
 
   /** Marks the place of so many seconds ago; `null` for none. */
   point(age) {
-    const x = age === null ? -1 : WINDOW - age;
-    this.#cursor.setAttribute("x1", x);
-    this.#cursor.setAttribute("x2", x);
+    this.#cursor.setAttribute("visibility", age === null ? "hidden" : "visible");
+    for (const end of ["x1", "x2"]) this.#cursor.setAttribute(end, WINDOW - age);
   }
 
   /** Calls with the seconds ago that the pointer is over, and with `null` when it leaves. */

@@ -1,0 +1,118 @@
+//! The console in a real browser: what an operator sees and does there.
+//!
+//! With `FANOUT_PICTURES` in the environment the pictures of the README are made anew.
+
+#[path = "console/page.rs"]
+mod page;
+
+use loadtest::{Client, Launch, Redis, Server};
+use page::Page;
+use serde_json::json;
+use std::time::Instant;
+
+fn open(server: &Server) -> Option<Page> {
+    Page::open(server, "/", &json!({}))
+}
+
+fn with_redis() -> (Redis, Server) {
+    let redis = Redis::start().unwrap();
+    let server = Launch::with_redis(&redis).start().unwrap();
+    (redis, server)
+}
+
+#[test]
+fn an_event_for_a_username_is_seen_on_both_sides() {
+    let server = Launch::embedded().start().unwrap();
+    let Some(mut page) = open(&server) else { return };
+    page.plays("state", [json!("good")]);
+    page.plays("says", [json!("#link"), json!("live")]);
+    page.plays("listen", [json!("workflow"), json!("bob é")]);
+    page.plays("publishAndReceive", [json!("bob é"), json!(r#"{"type":"test","text":"<b>日本</b>"}"#)]);
+    page.plays("says", [json!("#log-rows"), json!("1 receivers")]);
+    page.plays("publish", [json!("carol"), json!("for somebody else")]);
+    page.plays("says", [json!("#log-rows"), json!("0 receivers")]);
+    server.publisher().unwrap().publish("bob é", "from elsewhere").unwrap();
+    page.plays("says", [json!("#log-rows"), json!("from elsewhere")]);
+    page.close();
+}
+
+#[test]
+fn a_message_on_a_channel_is_seen_on_both_sides() {
+    let server = Launch::embedded().option("--flux-base-path", "/rooms").start().unwrap();
+    let Some(mut page) = Page::open(&server, "/rooms/console", &json!({})) else { return };
+    page.plays("says", [json!("#link"), json!("live")]);
+    page.plays("listen", [json!("flux"), json!("lobby, room")]);
+    page.plays("publishAndReceive", [json!("room"), json!(r#"{"n":1}"#)]);
+    page.plays("publishAndReceive", [json!("lobby"), json!(r#"["text"]"#)]);
+    page.plays("publish", [json!("lobby"), json!("no JSON")]);
+    page.plays("says", [json!("#log-rows"), json!("a payload is JSON")]);
+    page.close();
+}
+
+#[test]
+fn plots_move_and_rise_with_what_is_published() {
+    let server = Launch::embedded().start().unwrap();
+    let mut listener = Client::listen(server.address, "alice").unwrap();
+    let Some(mut page) = open(&server) else { return };
+    page.plays("plotMoves", [json!("connections"), json!(2)]);
+    let mut publisher = server.publisher().unwrap();
+    for event in 0..50 {
+        publisher.publish("alice", event.to_string()).unwrap();
+        assert_eq!(listener.text(), Some(event.to_string()));
+    }
+    for measure in ["connections", "events", "frames", "bytes"] {
+        page.plays("plotRises", [json!(measure)]);
+    }
+    page.plays("says", [json!("[data-measure=events] .more"), json!("50 since the start")]);
+    page.close();
+}
+
+#[test]
+fn a_redis_that_dies_shows_red_and_green_again_once_it_is_back() {
+    let (mut redis, server) = with_redis();
+    let Some(mut page) = open(&server) else { return };
+    page.plays("state", [json!("good")]);
+    for _ in 0..2 {
+        let begun = Instant::now();
+        redis.kill();
+        page.plays("state", [json!("bad")]);
+        println!("red after {:?}", begun.elapsed());
+        page.plays("says", [json!("#verdict"), json!("No events from redis")]);
+        redis.restart().unwrap();
+        let back = Instant::now();
+        page.plays("state", [json!("good")]);
+        println!("green after {:?}", back.elapsed());
+    }
+    page.plays("says", [json!("#facts"), json!("2 since the start")]);
+    page.close();
+}
+
+#[test]
+fn everything_is_reached_with_the_keyboard() {
+    let server = Launch::embedded().start().unwrap();
+    let Some(mut page) = open(&server) else { return };
+    page.plays("keyboard", [json!("typed")]);
+    page.close();
+}
+
+#[test]
+fn the_page_fits_a_telephone() {
+    let server = Launch::embedded().start().unwrap();
+    let Some(mut page) = Page::open(&server, "/", &json!({ "width": 360, "height": 740 })) else { return };
+    page.plays("listen", [json!("workflow"), json!("a-name-that-is-longer-than-a-telephone-is-wide".repeat(2))]);
+    page.plays("publish", [json!("alice"), json!("x".repeat(300))]);
+    page.plays("says", [json!("#log-rows"), json!("0 receivers")]);
+    page.plays("fits", []);
+    page.close();
+}
+
+#[test]
+fn an_operator_elsewhere_gives_the_token_as_a_password() {
+    let server = Launch::embedded().variable("ADMIN_TOKEN", "0123456789abcdef").start().unwrap();
+    let Some(mut page) = Page::open(&server, "/", &json!({ "password": "0123456789abcdef" })) else { return };
+    page.plays("state", [json!("good")]);
+    page.plays("says", [json!("#link"), json!("live")]);
+    page.plays("listen", [json!("workflow"), json!("alice")]);
+    page.plays("publishAndReceive", [json!("alice"), json!("an event")]);
+    page.close();
+}
