@@ -28,7 +28,7 @@ fn an_event_for_a_username_is_seen_on_both_sides() {
     page.plays("says", [json!("#link"), json!("live")]);
     page.plays("listen", [json!("workflow"), json!("bob é")]);
     page.plays("publishAndReceive", [json!("bob é"), json!(r#"{"type":"test","text":"<b>日本</b>"}"#)]);
-    page.plays("says", [json!("#log-rows"), json!("1 receivers")]);
+    page.plays("says", [json!("#log-rows"), json!("1 receiver")]);
     page.plays("publish", [json!("carol"), json!("for somebody else")]);
     page.plays("says", [json!("#log-rows"), json!("0 receivers")]);
     server.publisher().unwrap().publish("bob é", "from elsewhere").unwrap();
@@ -115,4 +115,30 @@ fn an_operator_elsewhere_gives_the_token_as_a_password() {
     page.plays("listen", [json!("workflow"), json!("alice")]);
     page.plays("publishAndReceive", [json!("alice"), json!("an event")]);
     page.close();
+}
+
+#[test]
+fn a_server_that_goes_away_is_missed_and_found_again() {
+    let first = Launch::embedded().start().unwrap();
+    let Some(mut page) = open(&first) else { return };
+    page.plays("state", [json!("good")]);
+    let address = first.address.to_string();
+    drop(first);
+    page.plays("says", [json!("#verdict"), json!("No answer from the server")]);
+    page.plays("state", [json!("bad")]);
+    let _second = Launch::embedded().option("--listen", &address).start().unwrap();
+    page.plays("state", [json!("good")]);
+    page.plays("says", [json!("#link"), json!("live")]);
+    // A browser complains where nobody answers: that is no reason to fail.
+}
+
+#[test]
+fn a_page_that_gets_no_connection_asks_again_and_again() {
+    let server = Launch::embedded().option("--max-connections", "1").start().unwrap();
+    let client = Client::listen(server.address, "alice").unwrap();
+    let Some(mut page) = open(&server) else { return };
+    page.plays("says", [json!("#link"), json!("polling")]);
+    page.plays("state", [json!("good")]);
+    page.plays("plotMoves", [json!("connections"), json!(2)]);
+    drop(client);
 }

@@ -1,5 +1,7 @@
 // How the two families of clients talk, as far as trying them needs it.
 
+import { some } from "./numbers.js";
+
 const PATIENCE_MS = 5000;
 
 /** What somebody has typed between commas. */
@@ -58,7 +60,7 @@ export async function publish(name, event) {
     const options = { method: "POST", body: event, signal: AbortSignal.timeout(PATIENCE_MS) };
     const response = await fetch(`/publish/${encodeURIComponent(name)}`, options);
     const body = await response.json();
-    return response.ok ? { text: `${body.receivers} receivers` } : { failed: true, text: body.error };
+    return response.ok ? { text: some(body.receivers, "receiver") } : { failed: true, text: body.error };
   } catch {
     return { failed: true, text: "no answer" };
   }

@@ -1,14 +1,19 @@
 // The log of both sides: what was published, what was received, and how long it took from one to the other.
 
 import { byId, make, show } from "./elements.js";
-import { clock, span } from "./numbers.js";
+import { clock, span, whole } from "./numbers.js";
 
 const LINES_MAX = 200;
 /** Published events that may still come back. */
 const PENDING_MAX = 200;
 const TRIPS_MAX = 100;
+/** Longer events show their beginning. */
+const SHOWN_MAX = 500;
 
 const ARROWS = { published: "→", received: "←" };
+
+const shortened = (event) =>
+  event.length > SHOWN_MAX ? `${event.slice(0, SHOWN_MAX)}… (${whole(event.length)} characters)` : event;
 
 export class Log {
   #body = byId("log-rows");
@@ -41,7 +46,7 @@ export class Log {
     show(result, span(now - at));
     this.#trips = [...this.#trips, now - at].slice(-TRIPS_MAX);
     const median = [...this.#trips].sort((a, b) => a - b)[Math.floor(this.#trips.length / 2)];
-    show(byId("round-trips"), `round trip ${span(now - at)}, half of ${this.#trips.length} within ${span(median)}`);
+    show(byId("round-trips"), `round trip ${span(now - at)}, median ${span(median)} of ${this.#trips.length}`);
   }
 
   /** Notes anything else. */
@@ -53,7 +58,7 @@ export class Log {
     const cell = (className, text) => make("td", { className, textContent: text });
     const result = cell("number", "");
     const name = `${ARROWS[what] ?? "·"} ${what}`;
-    const line = make("tr", {}, cell("time", clock(new Date())), cell("what", name), cell("where", where), cell("event", event), result);
+    const line = make("tr", {}, cell("time", clock(new Date())), cell("what", name), cell("where", where), cell("event", shortened(event)), result);
     line.dataset.what = what;
     this.#body.prepend(line);
     if (this.#body.children.length > LINES_MAX) this.#body.lastElementChild.remove();

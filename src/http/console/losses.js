@@ -51,15 +51,16 @@ const MEANINGS = {
   },
 };
 
+/** What is counted, and what one of the last minute is: most connections that end have come to their ends. */
 const GROUPS = [
-  ["dropped", "Dropped", "events and frames that did not reach a client"],
-  ["refused", "Turned away", "clients that were not let in"],
-  ["closed", "Closed", "connections that ended, by close code"],
+  { group: "dropped", title: "Dropped", hint: "events and frames that did not reach a client", level: "warn" },
+  { group: "refused", title: "Turned away", hint: "clients that were not let in", level: "warn" },
+  { group: "closed", title: "Closed", hint: "connections that ended, by close code", level: "" },
 ];
 
 export class Losses {
   #history;
-  #groups = GROUPS.map(([group, title, hint]) => new Group(group, title, hint));
+  #groups = GROUPS.map((kind) => new Group(kind));
 
   constructor(history) {
     this.#history = history;
@@ -80,13 +81,13 @@ class Group {
   #group;
   #rows;
 
-  constructor(group, title, hint) {
+  constructor({ group, title, hint, level }) {
     this.#group = group;
     const heading = (text, className) => make("th", { scope: "col", className, textContent: text });
     const head = make("tr", {}, heading(title, ""), heading("last minute", "number"), heading("all", "number"));
     const body = make("tbody");
     const caption = make("caption", { className: "unseen", textContent: `${title}: ${hint}` });
-    this.#rows = new Rows(body, (reason) => new Reason(reason, MEANINGS[group][reason] ?? ""));
+    this.#rows = new Rows(body, (reason) => new Reason(reason, MEANINGS[group][reason] ?? "", level));
     this.element = make("table", { id: `losses-${group}`, hidden: true }, caption, make("thead", {}, head), body);
   }
 
@@ -102,8 +103,10 @@ class Group {
 class Reason {
   #recent = make("td", { className: "number" });
   #all = make("td", { className: "number" });
+  #level;
 
-  constructor(reason, meaning) {
+  constructor(reason, meaning, level) {
+    this.#level = level;
     const head = make("th", { scope: "row" }, make("code", { textContent: reason }), make("span", { className: "meaning", textContent: meaning }));
     this.element = make("tr", {}, head, this.#recent, this.#all);
   }
@@ -111,6 +114,6 @@ class Reason {
   update({ all, recent }) {
     show(this.#recent, whole(recent));
     show(this.#all, whole(all));
-    this.#recent.dataset.level = recent > 0 ? "warn" : "";
+    this.#recent.dataset.level = recent > 0 ? this.#level : "";
   }
 }

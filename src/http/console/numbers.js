@@ -10,8 +10,9 @@ function scaled(value, units) {
     size /= 1000;
     unit += 1;
   }
-  const digits = size >= 99.95 || Number.isInteger(size) ? 0 : size >= 9.995 ? 1 : 2;
-  return `${value < 0 ? "−" : ""}${size.toFixed(digits)}${units[unit]}`;
+  const digits = size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2;
+  const text = size.toFixed(digits).replace(/\.0+$/, "");
+  return `${value < 0 ? "−" : ""}${text}${units[unit]}`;
 }
 
 /** A count or a rate: `12.3 k`. */
@@ -22,6 +23,9 @@ export const bytes = (value) => scaled(value, BYTES);
 
 /** A whole number in full: `1 234 567`. */
 export const whole = (value) => Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, "\u202f");
+
+/** So many of something: `1 topic`, `2 topics`. */
+export const some = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
 
 /** A span: `0.42 ms`, `350 ms`, `4.2 s`, `12 min`, `3 h 20 min`, `5 d 3 h`. */
 export function span(ms) {

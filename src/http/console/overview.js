@@ -2,18 +2,18 @@
 
 import { byId, make, Rows, show } from "./elements.js";
 import { countsOf, TOTAL } from "./history.js";
-import { bytes, count, span, whole } from "./numbers.js";
+import { bytes, count, some, span, whole } from "./numbers.js";
 import { Plot } from "./plot.js";
 
 const sum = (counts) => Object.values(counts).reduce((all, one) => all + one, 0);
 
 /** What each tile shows; `more` is the line below the number. */
 const TILES = [
-  { measure: "connections", title: "Connections", form: whole, unit: "", more: (counts) => `following ${whole(counts.topics)} topics` },
+  { measure: "connections", title: "Connections", form: whole, unit: "", more: (counts) => `following ${some(counts.topics, "topic")}` },
   { measure: "events", title: "Events in", form: count, unit: "/s", more: (counts, events) => `${count(events)} since the start` },
   { measure: "frames", title: "Frames out", form: count, unit: "/s", more: (counts) => `${count(counts.frames_out)} since the start` },
   { measure: "bytes", title: "Bytes out", form: bytes, unit: "/s", more: (counts) => `${bytes(counts.bytes_out)} since the start` },
-  { measure: "late", title: "Late clients", form: whole, unit: "", more: (counts) => `${count(counts.frames_queued)} frames wait, ${bytes(counts.bytes_queued)}` },
+  { measure: "late", title: "Late clients", form: whole, unit: "", more: (counts) => `${some(counts.frames_queued, "frame")} waiting, ${bytes(counts.bytes_queued)}` },
   { measure: "dropped", title: "Dropped", form: count, unit: "/s", more: (counts) => `${count(sum(counts.dropped))} since the start` },
 ];
 
@@ -98,7 +98,7 @@ class Tile {
     show(this.#more, pointed === null ? more(counts, events) : this.#then(points, pointed));
     this.element.dataset.level = (measure === "late" || measure === "dropped") && now > 0 ? "warn" : "";
     const highest = Math.max(0, ...points.map(({ value }) => value));
-    this.plot.describe(`${title}, the last five minutes: now ${text}${unit}, at most ${form(highest)}${unit}`);
+    this.plot.describe(`${title}, the last minutes: now ${text}${unit}, at most ${form(highest)}${unit}`);
   }
 
   /** What was so many seconds ago. */
@@ -119,7 +119,7 @@ class ShardRow {
     this.#shard = shard;
     const cell = (className) => make("td", { className });
     const [number, spare] = ["number", "number spare"];
-    this.#cells = [number, spare, number, number, spare, number, spare, number, spare].map(cell);
+    this.#cells = [number, spare, spare, number, spare, number, spare, number, spare].map(cell);
     this.#plot.element.classList.add("spark");
     const head = make("th", { scope: "row", textContent: shard });
     this.element = make("tr", {}, head, ...this.#cells, make("td", { className: "spare" }, this.#plot.element));
@@ -133,6 +133,6 @@ class ShardRow {
     ];
     texts.forEach((text, column) => show(this.#cells[column], text));
     this.#plot.draw(history.series(this.#shard, "frames"));
-    this.#plot.describe(`Frames per second of shard ${this.#shard}, the last five minutes`);
+    this.#plot.describe(`Frames per second of shard ${this.#shard}, the last minutes`);
   }
 }

@@ -16,7 +16,10 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");
-    const label = () => { button.textContent = other() === "dark" ? "Dark" : "Light"; };
+    const label = () => {
+      button.textContent = other() === "dark" ? "Dark" : "Light";
+      button.title = `Show this page ${other()}`;
+    };
     button.addEventListener("click", () => {
       root.dataset.theme = other();
       keep(root.dataset.theme);
