@@ -5,10 +5,12 @@
 #[path = "console/page.rs"]
 mod page;
 
-use loadtest::{Client, Launch, Redis, Server};
+use loadtest::{Client, Launch, RawSocket, Redis, Server};
 use page::Page;
 use serde_json::json;
-use std::time::Instant;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
 
 fn open(server: &Server) -> Option<Page> {
     Page::open(server, "/", &json!({}))
@@ -141,4 +143,42 @@ fn a_page_that_gets_no_connection_asks_again_and_again() {
     page.plays("state", [json!("good")]);
     page.plays("plotMoves", [json!("connections"), json!(2)]);
     drop(client);
+}
+
+/// How long a server is busy before its picture is taken.
+const BUSTLE: Duration = Duration::from_secs(90);
+
+#[test]
+fn the_pictures_of_the_readme_are_made_where_somebody_asks_for_them() {
+    if std::env::var_os("FANOUT_PICTURES").is_none() {
+        return;
+    }
+    let redis = Redis::start().unwrap();
+    let server = Launch::with_redis(&redis).option("--outbound-max", "16KiB").start().unwrap();
+    let mut bustle = page::script("bustle.cjs")
+        .args([server.address.to_string(), redis.address().port().to_string()])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let options = [json!({}), json!({ "dark": true }), json!({ "width": 360, "height": 740 })];
+    let [mut light, mut dark, mut phone] = options.map(|options| Page::open(&server, "/", &options).unwrap());
+    thread::sleep(BUSTLE / 2);
+    let stalled = RawSocket::connect_narrow(server.address, 4096).unwrap().upgrade("/ws?username=alice").unwrap();
+    thread::sleep(BUSTLE / 2);
+    dark.plays("listen", [json!("workflow"), json!("yvonne")]);
+    for _ in 0..4 {
+        dark.plays("publishAndReceive", [json!("yvonne"), json!(r#"{"type":"test","text":"hello"}"#)]);
+    }
+    for (page, name, from, height) in
+        [(&mut light, "light", "body", 1010), (&mut dark, "dark", "#topics", 1290), (&mut phone, "phone", "body", 1290)]
+    {
+        page.plays("look", [json!("#topics")]);
+        // Two lists of topics, so that there are rates.
+        thread::sleep(Duration::from_secs(3));
+        let path = format!("{}/../src/http/console/screenshots/console-{name}.png", env!("CARGO_MANIFEST_DIR"));
+        page.plays("picture", [json!(path), json!(from), json!(height)]);
+    }
+    drop(stalled);
+    drop(bustle.stdin.take());
+    bustle.wait().unwrap();
 }

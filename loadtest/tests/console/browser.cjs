@@ -106,12 +106,18 @@ const PLAYS = {
     if (page_width > screen_width) throw new Error(`${page_width} pixels on a screen of ${screen_width}`);
   },
 
-  /** Waits for some seconds, so that a picture has something to show. */
-  wait: (page, seconds) => page.waitForTimeout(seconds * 1000),
+  /** Keeps a picture of the page from this element on, so many pixels high. */
+  async picture(page, path, selector, height) {
+    const top = await page.evaluate((selector) => {
+      document.activeElement.blur();
+      window.scrollTo(0, 0);
+      return Math.max(0, document.querySelector(selector).getBoundingClientRect().top - 12);
+    }, selector);
+    await page.screenshot({ path, fullPage: true, clip: { x: 0, y: top, width: page.viewportSize().width, height } });
+  },
 
-  /** Keeps a picture of the screen, or of this many pixels from the top of the page. */
-  picture: (page, path, height) =>
-    page.screenshot({ path, fullPage: true, clip: { x: 0, y: 0, width: page.viewportSize().width, height } }),
+  /** Moves an element onto the screen. */
+  look: (page, selector) => page.locator(selector).scrollIntoViewIfNeeded(),
 };
 
 async function main([url, options = "{}"]) {

@@ -3,9 +3,22 @@
 use loadtest::{PATIENCE, Server, foreign_packages};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+
+/// A script of this directory, for node.
+pub(crate) fn script(name: &str) -> Command {
+    let mut command = Command::new("node");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/console/").to_owned() + name);
+    command.env("NODE_PATH", packages());
+    command
+}
+
+fn packages() -> PathBuf {
+    foreign_packages("node").join("node_modules")
+}
 
 /// One page. Ends with this value, and the browser with it.
 pub(crate) struct Page {
@@ -18,16 +31,13 @@ impl Page {
     /// Opens this path of the server; `options` are the script's. Nothing where there is no node, as for other clients
     /// that run on it.
     pub(crate) fn open(server: &Server, path: &str, options: &Value) -> Option<Self> {
-        let packages = foreign_packages("node").join("node_modules");
-        if !packages.join("playwright-core").exists() {
+        if !packages().join("playwright-core").exists() {
             eprintln!("skipped: scripts/test found no node and npm to install playwright-core with");
             return None;
         }
-        let mut command = Command::new("node");
-        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/console/browser.cjs"));
+        let mut command = script("browser.cjs");
         command.arg(format!("http://{}{path}", server.address)).arg(options.to_string());
-        command.env("NODE_PATH", packages).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn().expect("node runs");
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node runs");
         let tells = process.stdin.take();
         let lines = BufReader::new(process.stdout.take().expect("it is a pipe")).lines();
         let (sender, answers) = channel();
