@@ -104,9 +104,9 @@ impl Connections {
     /// Puts those who come first in order, and forgets the others.
     pub fn cut(&mut self, selection: &Selection) {
         let first = |row: &ConnectionRow| match selection.order {
-            Order::Queued => (row.unsent_bytes as u128, row.age.as_micros()),
-            Order::Age => (row.age.as_micros(), 0),
-            Order::Topics => (row.topics_total as u128, row.age.as_micros()),
+            Order::Queued => (row.unsent_bytes, row.age),
+            Order::Age => (0, row.age),
+            Order::Topics => (row.topics_total, row.age),
         };
         self.rows.sort_unstable_by_key(|row| Reverse(first(row)));
         self.rows.truncate(selection.rows_max);

@@ -10,9 +10,10 @@ use crate::engine::connection::ConnectionId;
 use crate::engine::message::Message;
 use crate::engine::protocol::{Encoding, Notice};
 use crate::engine::shard::{self, view::View};
+use crate::engine::subscriptions::Followers;
 use crate::engine::topic::TopicKey;
 use crate::inspection::{
-    ConnectionRow, Connections, Event, LEASE, Question, Reply, Seat, Selection, Target, TopicRow, Topics, Trace,
+    ConnectionRow, Connections, Event, LEASE, Order, Question, Reply, Seat, Selection, Target, TopicRow, Topics, Trace,
     Traces, What, Whom,
 };
 use crate::mesh::NodeId;
@@ -124,7 +125,7 @@ impl Inspector {
                 self.turn_ended(shard, now);
                 let account = self.traces.ask(target, from, Instant::now());
                 Reply::Trace(account.map(|mut account| {
-                    account.following = self.audience(target, shard).len();
+                    account.following = audience(target, self.node, shard).len();
                     account
                 }))
             }
@@ -136,7 +137,7 @@ impl Inspector {
         let gone: Vec<ConnectionId> = match whom {
             Whom::Publisher(origin) => shard.publisher(*origin).into_iter().collect(),
             Whom::Followers(topic) => shard.subscriptions().members(topic).collect(),
-            Whom::Seat(seat) => self.audience(&Target::Seat(*seat), shard),
+            Whom::Seat(seat) => audience(&Target::Seat(*seat), self.node, shard),
         };
         for &id in &gone {
             shard.close(id, Close::DISMISSED.code, Close::DISMISSED.reason);
@@ -144,30 +145,13 @@ impl Inspector {
         gone.len()
     }
 
-    /// Everybody here who gets a target's events.
-    fn audience(&self, target: &Target, shard: &Shard) -> Vec<ConnectionId> {
-        match target {
-            Target::Topic(topic) => shard.subscriptions().members(topic).collect(),
-            Target::Seat(seat) if seat.shard == self.node => {
-                shard.view(seat.id).map(|view| view.id).into_iter().collect()
-            }
-            Target::Seat(_) => Vec::new(),
-        }
-    }
-
     fn connections(&self, selection: &Selection, shard: &Shard, now: Tick) -> Connections {
-        let mut found = Connections::default();
-        for view in shard.views() {
-            if is_selected(&view, selection, shard) {
-                found.matched += 1;
-                found.rows.push(self.row(&view, shard, now));
-                // Twice as many as are wanted, so that not every row sorts all.
-                if found.rows.len() >= 2 * selection.rows_max.max(1) {
-                    found.cut(selection);
-                }
-            }
-        }
-        found.cut(selection);
+        let selected = shard.views().filter(|view| is_selected(view, selection, shard));
+        let rank = |view: View<'_, TcpSocket>| (rank(&view, selection.order, shard, now), view.id);
+        let ranked: Vec<_> = selected.map(rank).collect();
+        let matched = ranked.len();
+        let first = first(ranked, selection.rows_max).filter_map(|id| shard.view(id));
+        let mut found = Connections { matched, rows: first.map(|view| self.row(&view, shard, now)).collect() };
         if selection.asks_kernel {
             ask_kernel(&mut found.rows, shard);
         }
@@ -194,18 +178,35 @@ impl Inspector {
         let now = Instant::now();
         let counts = self.counts.get_or_insert_with(|| Counts { events: HashMap::new(), since: now, until: now });
         counts.until = now + LEASE;
-        let mut found = Topics { counted_for: now - counts.since, ..Topics::default() };
-        for (place, followers) in shard.subscriptions().all() {
-            let events = counts.events.get(&place).copied().unwrap_or(0);
-            found.total += 1;
+        let events = |place: TopicKey| counts.events.get(&place).copied().unwrap_or(0);
+        let rank = |(place, followers): (TopicKey, &Followers)| ((events(place), followers.following()), place);
+        let ranked: Vec<_> = shard.subscriptions().all().map(rank).collect();
+        let total = ranked.len();
+        let row = |place| {
+            let followers = shard.subscriptions().followers(place);
             let topic = followers.topic().display().into_owned();
-            found.rows.push(TopicRow { topic, followers: followers.following(), events });
-            if found.rows.len() >= 2 * rows_max.max(1) {
-                found.cut(rows_max);
-            }
-        }
-        found.cut(rows_max);
-        found
+            TopicRow { topic, followers: followers.following(), events: events(place) }
+        };
+        Topics { counted_for: now - counts.since, total, rows: first(ranked, rows_max).map(row).collect() }
+    }
+}
+
+/// The ones with the highest ranks, in no particular order: so names are written for no more than are wanted.
+fn first<R: Ord, T: Copy>(mut ranked: Vec<(R, T)>, wanted: usize) -> impl Iterator<Item = T> {
+    if ranked.len() > wanted {
+        ranked.select_nth_unstable_by(wanted, |(one, _), (other, _)| other.cmp(one));
+        ranked.truncate(wanted);
+    }
+    ranked.into_iter().map(|(_, it)| it)
+}
+
+/// The higher, the sooner it is named; as [`Connections::cut`] orders rows.
+fn rank(view: &View<'_, TcpSocket>, order: Order, shard: &Shard, now: Tick) -> (usize, Duration) {
+    let age = since(view.socket.arrival().at, now);
+    match order {
+        Order::Queued => (view.outbound.unsent_bytes(), age),
+        Order::Age => (0, age),
+        Order::Topics => (shard.topics_of(view.id).len(), age),
     }
 }
 
@@ -228,16 +229,24 @@ fn is_selected(view: &View<'_, TcpSocket>, selection: &Selection, shard: &Shard)
         || shard.topics_of(view.id).any(|topic| topic.display().contains(filter))
 }
 
+/// Everybody on this shard who gets a target's events.
+fn audience(target: &Target, node: NodeId, shard: &Shard) -> Vec<ConnectionId> {
+    match target {
+        Target::Topic(topic) => shard.subscriptions().members(topic).collect(),
+        Target::Seat(seat) => {
+            Some(seat.id).filter(|&id| seat.shard == node && shard.view(id).is_some()).into_iter().collect()
+        }
+    }
+}
+
 /// Notes what a turn has changed for a target's audience.
 fn look(trace: &mut Trace<Audience>, node: NodeId, shard: &Shard, parted: &[(ConnectionId, CloseCode)], now: Tick) {
     let at_us = wall_clock_us();
-    let here: Vec<ConnectionId> = match &trace.target {
-        Target::Topic(topic) => shard.subscriptions().members(topic).take(SEATS_MAX).collect(),
-        Target::Seat(seat) => Some(seat.id).filter(|_| seat.shard == node).into_iter().collect(),
-    };
+    let here = audience(&trace.target, node, shard).into_iter().take(SEATS_MAX);
     let fresh = std::mem::take(&mut trace.aside.fresh);
     let mut before = std::mem::take(&mut trace.aside.seats);
-    for view in here.into_iter().filter_map(|id| shard.view(id)) {
+    let mut unsealed = Vec::new();
+    for view in here.filter_map(|id| shard.view(id)) {
         let seat = Seat { shard: node, id: view.id };
         let known = before.remove(&view.id);
         if known.is_none() {
@@ -249,7 +258,14 @@ fn look(trace: &mut Trace<Audience>, node: NodeId, shard: &Shard, parted: &[(Con
             trace.note(at_us, What::Missed(seat, view.outbound.missed() - known.missed));
         }
         for (event, message) in &fresh {
-            trace.note(at_us, fate(event, message, &view, seat, shard));
+            let fate = fate(event, message, &view, seat, shard);
+            // That nobody gets it is said once.
+            if !matches!(fate, What::Unsealed(..)) {
+                trace.note(at_us, fate);
+            } else if !unsealed.contains(&event.name) {
+                unsealed.push(event.name);
+                trace.note(at_us, fate);
+            }
         }
         if known.unsent_frames > 0 && view.outbound.unsent_frames() == 0 {
             trace.note(at_us, What::CaughtUp(seat));
