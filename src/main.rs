@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     keep_pages_small();
     let host = Host::look();
     match config::from_process(&host) {
-        Command::PrintConfig(text) => {
+        Command::Print(text) => {
             print!("{text}");
             ExitCode::SUCCESS
         }

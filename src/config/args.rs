@@ -1,35 +1,20 @@
 //! What was typed or set, before it means anything.
 
-use super::kind::Kind;
+use super::command::Typed;
+use super::file::ConfigFile;
 use super::secret::HIDDEN;
 use super::table::{Key, Preset, SETTINGS, Setting};
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, ArgMatches, Command};
-use std::ffi::OsString;
+use clap::error::ErrorKind;
 use std::fmt;
-
-/// What the process was asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Task {
-    Serve,
-    Doctor,
-    PrintConfig,
-    Token(TokenWords),
-}
-
-/// What was typed behind `fanout token`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TokenWords {
-    pub(super) sub: Option<String>,
-    pub(super) usernames: Option<String>,
-    pub(super) expires: String,
-}
+use std::rc::Rc;
 
 /// Where a value came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     Flag(&'static str),
     Environment(&'static str),
+    /// The file and the line.
+    File(Rc<str>, usize),
     Default,
 }
 
@@ -38,6 +23,7 @@ impl fmt::Display for Source {
         match self {
             Self::Flag(flag) => write!(f, "flag --{flag}"),
             Self::Environment(name) => write!(f, "environment {name}"),
+            Self::File(path, line) => write!(f, "file {path}, line {line}"),
             Self::Default => f.write_str("default"),
         }
     }
@@ -62,42 +48,55 @@ impl From<Refusal> for clap::Error {
     }
 }
 
-/// The values of all settings as text: flags win over the environment, the environment over defaults.
+/// The values of all settings as text: flags win over the environment, the environment over the file, the file over
+/// defaults.
 pub(super) struct Arguments {
-    pub(super) task: Task,
     /// By [`Key`].
     given: Vec<Option<(String, Source)>>,
+    /// The file that was read, if one is named.
+    pub(super) file: Option<ConfigFile>,
 }
 
 impl Arguments {
-    /// Reads the command line (with the program's name in front) and asks for environment variables.
+    /// Adds to what was typed what is set and what the file holds, if one is named.
     ///
     /// # Errors
-    /// One sentence about the first mistake, or the help or version that was asked for.
-    pub(super) fn read(
-        arguments: impl Iterator<Item = OsString>,
-        environment: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, clap::Error> {
-        let matches = command().try_get_matches_from(arguments).map_err(in_one_sentence)?;
-        let (subcommand, matches) = matches.subcommand().unwrap_or(("serve", &matches));
-        let task = match subcommand {
-            _ if matches.get_flag("print-config") => Task::PrintConfig,
-            "doctor" => Task::Doctor,
-            "token" => Task::Token(TokenWords::of(matches)),
-            _ => Task::Serve,
-        };
-        let given = SETTINGS.iter().map(|setting| given(setting, matches, &environment)).collect();
-        Ok(Self { task, given })
+    /// One sentence about the first mistake in the file, or about the file.
+    pub(super) fn gather(typed: &Typed, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refusal> {
+        let given = |setting| given(setting, typed, &environment);
+        let mut arguments = Self { given: SETTINGS.iter().map(given).collect(), file: None };
+        if let Some(file) = arguments.optional(Key::Config, ConfigFile::find)? {
+            for (place, line) in arguments.given.iter_mut().zip(file.lines()?) {
+                *place = place.take().or(line);
+            }
+            arguments.file = Some(file);
+        }
+        Ok(arguments)
     }
 
     /// Where the value came from.
     pub(super) fn source(&self, key: Key) -> Source {
-        self.given[key as usize].as_ref().map_or(Source::Default, |(_, source)| *source)
+        self.given[key as usize].as_ref().map_or(Source::Default, |(_, source)| source.clone())
     }
 
-    /// Whether a flag or variable holds something; an empty one holds nothing.
+    /// Whether a setting that stands for several, such as an address, leaves one of them to the setting `part`: where
+    /// nothing but the file sets it, and a flag or variable the part.
+    pub(super) fn gives_way(&self, whole: Key, part: Key) -> bool {
+        match self.source(whole) {
+            Source::Default => true,
+            Source::File(..) => matches!(self.source(part), Source::Flag(_) | Source::Environment(_)),
+            Source::Flag(_) | Source::Environment(_) => false,
+        }
+    }
+
+    /// Whether a flag, a variable or the file holds something; an empty text is nothing.
     pub(super) fn is_set(&self, key: Key) -> bool {
-        self.given[key as usize].as_ref().is_some_and(|(text, _)| !text.is_empty())
+        self.text(key).is_some_and(|text| !text.is_empty())
+    }
+
+    /// What was given, if anything was.
+    pub(super) fn text(&self, key: Key) -> Option<&str> {
+        self.given[key as usize].as_ref().map(|(text, _)| text.as_str())
     }
 
     /// The value, if there is one.
@@ -120,128 +119,30 @@ impl Arguments {
     }
 
     fn refusal(&self, key: Key, text: &str, unfit: &Unfit) -> Refusal {
-        let setting = key.setting();
         let place = match self.source(key) {
             Source::Flag(flag) => format!("--{flag}"),
             Source::Environment(name) => name.to_owned(),
+            Source::File(path, line) => format!("{path}:{line}: {}", key.setting().name()),
             Source::Default => format!("the default of {key:?}"),
         };
-        let shown = if setting.kind.is_secret() { HIDDEN.to_owned() } else { format!("`{}`", text.escape_debug()) };
-        Refusal(match unfit {
-            Unfit::Shape => format!("{place} is {shown}; allowed: {}", setting.kind),
-            Unfit::Because(reason) => format!("{place} is {shown}, but {reason}; allowed: {}", setting.kind),
-        })
+        refusal(&place, key.setting(), text, unfit)
     }
 }
 
-impl TokenWords {
-    fn of(matches: &ArgMatches) -> Self {
-        let word = |name: &str| matches.get_one::<String>(name).cloned();
-        Self { sub: word("sub"), usernames: word("usernames"), expires: word("expires").unwrap_or_default() }
-    }
-}
-
-/// The parser and its help, from the table.
-pub(super) fn command() -> Command {
-    Command::new("fanout")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("Hands events that arrive once to every WebSocket client that listens.")
-        .after_help(environment_only())
-        .disable_help_subcommand(true)
-        .next_line_help(true)
-        .max_term_width(120)
-        .subcommand(Command::new("serve").about("Serves clients (also without a subcommand)").next_line_help(true))
-        .subcommand(
-            Command::new("doctor")
-                .about("Says what this machine allows and what stands in the way; exits with 1 if it cannot serve")
-                .next_line_help(true),
-        )
-        .subcommand(token_command())
-        .args(SETTINGS.iter().filter_map(argument))
-}
-
-fn token_command() -> Command {
-    let argument = |name: &'static str, unit, help| Arg::new(name).long(name).value_name(unit).help(help);
-    Command::new("token")
-        .about("Prints a token for tests, signed with JWT_HS256_SECRET")
-        .next_line_help(true)
-        .arg(argument("sub", "NAME", "Whom it is for: the username"))
-        .arg(argument("usernames", "LIST", "Further usernames it is good for, between commas"))
-        .arg(argument("expires", "DURATION", "How long it is good").default_value("1h"))
-}
-
-fn argument(setting: &Setting) -> Option<Arg> {
-    let flag = setting.flag?;
-    let argument = Arg::new(flag).long(flag).global(true).help_heading(setting.group.heading()).help(help(setting));
-    Some(match setting.kind {
-        Kind::Switch => argument.action(ArgAction::SetTrue),
-        kind => argument.action(ArgAction::Set).value_name(kind.unit()),
+/// The sentence about a value that does not fit: where it is, what it is unless it is secret, and what is allowed.
+pub(super) fn refusal(place: &str, setting: &Setting, text: &str, unfit: &Unfit) -> Refusal {
+    let shown = if setting.kind.is_secret() { HIDDEN.to_owned() } else { format!("`{}`", text.escape_debug()) };
+    Refusal(match unfit {
+        Unfit::Shape => format!("{place} is {shown}; allowed: {}", setting.kind),
+        Unfit::Because(reason) => format!("{place} is {shown}, but {reason}; allowed: {}", setting.kind),
     })
 }
 
-/// What the table says about a setting, in two or three sentences.
-fn help(setting: &Setting) -> String {
-    let Setting { environment, kind, preset, description, .. } = setting;
-    if *kind == Kind::Switch {
-        return format!("{description}.");
-    }
-    let environment = environment.map(|name| format!(" [environment: {name}]")).unwrap_or_default();
-    format!("{description}. Allowed: {kind}. [default: {}]{environment}", preset.text())
-}
-
-fn environment_only() -> String {
-    let lines = SETTINGS
-        .iter()
-        .filter(|setting| setting.flag.is_none())
-        .filter_map(|setting| setting.environment.map(|name| format!("  {name}\n          {}\n", help(setting))));
-    format!(
-        "Environment only:\n{}\nFlags win over the environment; an empty variable counts as not set.",
-        lines.collect::<String>()
-    )
-}
-
-fn given(
-    setting: &Setting,
-    matches: &ArgMatches,
-    environment: impl Fn(&str) -> Option<String>,
-) -> Option<(String, Source)> {
-    let typed = setting.flag.filter(|_| setting.kind != Kind::Switch).and_then(|flag| {
-        let text = matches.get_one::<String>(flag)?;
-        Some((text.clone(), Source::Flag(flag)))
-    });
-    typed.or_else(|| {
+fn given(setting: &Setting, typed: &Typed, environment: impl Fn(&str) -> Option<String>) -> Option<(String, Source)> {
+    let flag = setting.flag.and_then(|flag| Some((typed.value(flag)?, Source::Flag(flag))));
+    flag.or_else(|| {
         let name = setting.environment?;
         let text = environment(name).filter(|text| !text.is_empty())?;
         Some((text, Source::Environment(name)))
     })
-}
-
-/// Clap's mistakes in one sentence each; help and version pass.
-fn in_one_sentence(error: clap::Error) -> clap::Error {
-    let context = |kind| match error.get(kind) {
-        // What follows `=` may be a secret under a mistyped name.
-        Some(ContextValue::String(text)) => text.split('=').next().unwrap_or_default().trim().to_owned(),
-        Some(ContextValue::Strings(texts)) => texts.join(" or "),
-        _ => String::new(),
-    };
-    let flag = || context(ContextKind::InvalidArg).split(' ').next().unwrap_or_default().to_owned();
-    let sentence = match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return error,
-        ErrorKind::UnknownArgument => match context(ContextKind::SuggestedArg) {
-            nothing if nothing.is_empty() => format!("{} is not known; fanout --help lists what is", flag()),
-            suggestion => format!("{} is not known; did you mean {suggestion}?", flag()),
-        },
-        ErrorKind::InvalidSubcommand => {
-            format!(
-                "`{}` is not known; the subcommands are serve, doctor and token",
-                context(ContextKind::InvalidSubcommand)
-            )
-        }
-        ErrorKind::InvalidValue => format!("{} needs a value; fanout --help says which", flag()),
-        ErrorKind::TooManyValues => format!("{} takes no value", flag()),
-        ErrorKind::ArgumentConflict => format!("{} is given twice; give it once", flag()),
-        ErrorKind::InvalidUtf8 => "an argument is not UTF-8; values are UTF-8 text".to_owned(),
-        other => format!("{other}; fanout --help says what is understood"),
-    };
-    clap::Error::raw(error.kind(), format!("{sentence}\n"))
 }

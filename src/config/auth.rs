@@ -1,8 +1,9 @@
 //! Who may connect, and the tokens that `fanout token` makes.
 
-use super::args::{Arguments, Refusal, TokenWords, Unfit};
+use super::args::{Arguments, Refusal, Unfit};
 use super::secret::Secret;
 use super::span::Span;
+use super::subcommands::TokenWords;
 use super::table::Key;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;

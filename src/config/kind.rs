@@ -79,6 +79,16 @@ impl Kind {
         matches!(self, Self::RedisUrl | Self::Password | Self::Token | Self::SigningSecret)
     }
 
+    /// Whether a configuration file may hold a bare number.
+    pub const fn is_numeric(self) -> bool {
+        matches!(self, Self::Number { .. } | Self::Bytes { .. } | Self::Span { .. } | Self::Core | Self::Cores)
+    }
+
+    /// Whether a configuration file may hold an array.
+    pub const fn is_list(self) -> bool {
+        matches!(self, Self::Cores | Self::Origins | Self::Networks | Self::Patterns)
+    }
+
     /// What stands behind the flag in the help.
     pub const fn unit(self) -> &'static str {
         match self {
@@ -110,11 +120,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Address => f.write_str("ip:port such as 127.0.0.1:8084 or [::]:8084"),
-            Self::Choice(words) => match words.split_last() {
-                Some((last, [])) => f.write_str(last),
-                Some((last, rest)) => write!(f, "{} or {last}", rest.join(", ")),
-                None => Ok(()),
-            },
+            Self::Choice(words) => f.write_str(&listed(words, "or")),
             Self::Number { min, max, zero } => {
                 write!(f, "a number from {min} to {max}")?;
                 zero.map_or(Ok(()), |zero| write!(f, ", or 0 for {zero}"))
@@ -149,5 +155,14 @@ impl fmt::Display for Kind {
             ),
             Self::Switch => Ok(()),
         }
+    }
+}
+
+/// `a, b or c`.
+pub(super) fn listed(words: &[&str], before_last: &str) -> String {
+    match words.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} {before_last} {last}", rest.join(", ")),
+        None => String::new(),
     }
 }

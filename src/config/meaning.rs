@@ -13,8 +13,8 @@ use super::redis::{RedisAddress, is_host};
 use super::secret::Secret;
 use super::slow::SlowPolicies;
 use super::span::Span;
-use super::table::Key;
-use super::{BrokerChoice, Config, Flux, Heartbeat, Limits, RedisSubscribe};
+use super::table::{Key, SETTINGS, Setting};
+use super::{BrokerChoice, Config, FileSource, Flux, Heartbeat, Limits, RedisSubscribe};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -94,7 +94,21 @@ pub(super) fn config(arguments: &Arguments, host: &Host) -> Result<Config, Refus
                 _ => Err(Unfit::Shape),
             })?,
         },
+        file: arguments.file.as_ref().map(|file| FileSource {
+            path: file.path.clone(),
+            exposes: if file.is_readable_for_others { secrets_in_file(arguments) } else { Vec::new() },
+        }),
     })
+}
+
+/// The names of the secrets that stand in the file. A URL is one if it holds more than an address.
+fn secrets_in_file(arguments: &Arguments) -> Vec<String> {
+    let is_there = |setting: &&Setting| {
+        let is_bare = |text: &str| setting.kind == Kind::RedisUrl && !text.contains('@');
+        let is_secret = setting.kind.is_secret() && !arguments.text(setting.key).is_none_or(is_bare);
+        is_secret && matches!(arguments.source(setting.key), Source::File(..))
+    };
+    SETTINGS.iter().filter(is_there).map(Setting::name).collect()
 }
 
 fn listen(arguments: &Arguments) -> Result<SocketAddr, Refusal> {
@@ -105,7 +119,8 @@ fn listen(arguments: &Arguments) -> Result<SocketAddr, Refusal> {
         _ => Err(Unfit::Shape),
     })?;
     let port: Option<u16> = optional_number(arguments, Key::Port)?;
-    if let Some(port) = port.or(profile_port).filter(|_| !arguments.is_set(Key::Listen)) {
+    let port = port.filter(|_| arguments.gives_way(Key::Listen, Key::Port));
+    if let Some(port) = port.or(profile_port.filter(|_| !arguments.is_set(Key::Listen))) {
         listen.set_port(port);
     }
     Ok(listen)
@@ -179,7 +194,14 @@ fn redis(arguments: &Arguments) -> Result<RedisAddress, Refusal> {
             .filter(|text| !text.is_empty())
             .map(Secret::new),
     };
-    Ok(url.unwrap_or(parts))
+    let Some(url) = url else { return Ok(parts) };
+    let wins = |part| arguments.gives_way(Key::RedisUrl, part);
+    Ok(RedisAddress {
+        host: if wins(Key::RedisHost) { parts.host } else { url.host },
+        port: if wins(Key::RedisPort) { parts.port } else { url.port },
+        username: if wins(Key::RedisUser) { parts.username } else { url.username },
+        password: if wins(Key::RedisPassword) { parts.password } else { url.password },
+    })
 }
 
 fn seating(arguments: &Arguments, host: &Host) -> Result<Seating, Refusal> {

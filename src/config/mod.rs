@@ -1,8 +1,9 @@
 //! The configuration: what was typed or set, what it means in runtime units, what the machine allows.
 //!
 //! ```text
-//! table.rs     the settings, once
-//! args.rs      what was typed or set
+//! table.rs     the settings, once             subcommands.rs   the subcommands, once
+//! command.rs   what was typed                 →  help, completions, manual.rs
+//! args.rs      what was typed or set, or stands in the file (file.rs)
 //! meaning.rs   parsed, checked, put together  →  Config
 //! host.rs      what the machine allows        →  check.rs says whether that is enough
 //! ```
@@ -12,10 +13,14 @@ mod auth;
 mod bill;
 pub mod bytes;
 pub mod check;
+mod command;
 pub mod cores;
+mod example;
+mod file;
 pub mod host;
 mod kind;
 pub mod log;
+mod manual;
 mod meaning;
 pub mod networks;
 pub mod origins;
@@ -24,6 +29,7 @@ pub mod redis;
 pub mod secret;
 mod slow;
 pub mod span;
+mod subcommands;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -31,6 +37,7 @@ mod tests;
 pub use auth::{Auth, TokenOrder};
 pub use bill::{IDLE_CONNECTION_BYTES, IDLE_SOCKET_BYTES, MemoryBill, SHARD_BYTES};
 pub use check::{Check, Verdict, checklist};
+pub use example::example;
 pub use host::{Host, IoUringRefusal};
 pub use kind::Kind;
 pub use log::{Log, LogFormat};
@@ -41,11 +48,14 @@ pub use secret::Secret;
 pub use slow::{SlowPolicies, SlowPolicy};
 pub use table::{Group, Key, Preset, SETTINGS, Setting, markdown_table};
 
-use args::{Arguments, Task};
+use args::Arguments;
+use command::Typed;
 use host::descriptors_reserved;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
+use subcommands::Task;
 
 /// Everything a start needs to know. Each value was checked against its limits; secrets print as `***`.
 #[derive(Clone, Debug)]
@@ -94,6 +104,8 @@ pub struct Config {
     pub spin_before_park: Duration,
     /// What is logged, and how.
     pub log: Log,
+    /// The file that was read, if one is named.
+    pub file: Option<FileSource>,
 }
 
 impl Config {
@@ -106,6 +118,15 @@ impl Config {
     pub fn descriptors(&self) -> u64 {
         (self.limits.connections_max as u64).saturating_add(descriptors_reserved(self.cores.len()))
     }
+}
+
+/// A configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSource {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The names of the secrets in it, if everybody on this machine may read it.
+    pub exposes: Vec<String>,
 }
 
 /// Where events come from.
@@ -206,7 +227,7 @@ pub enum Command {
     /// Serve.
     Serve(Box<Config>),
     /// Print this text and end.
-    PrintConfig(String),
+    Print(String),
     /// Say what the machine allows, [`checklist`], and end.
     Doctor(Box<Config>),
     /// Print a token for tests and end.
@@ -234,12 +255,19 @@ pub fn from(
     environment: impl Fn(&str) -> Option<String>,
     host: &Host,
 ) -> Result<Command, clap::Error> {
-    let arguments = Arguments::read(arguments, environment)?;
+    let typed = Typed::read(arguments)?;
+    if let Task::Print(text) = typed.task {
+        return Ok(Command::Print(text));
+    }
+    let arguments = Arguments::gather(&typed, environment)?;
     let config = Box::new(meaning::config(&arguments, host)?);
-    Ok(match &arguments.task {
+    Ok(match &typed.task {
+        task if *task == Task::PrintConfig || typed.has("print-config") => {
+            Command::Print(printout::printout(&arguments, &config))
+        }
         Task::Serve => Command::Serve(config),
         Task::Doctor => Command::Doctor(config),
         Task::Token(words) => Command::Token(config.auth.order(words)?),
-        Task::PrintConfig => Command::PrintConfig(printout::printout(&arguments, &config)),
+        Task::Print(_) | Task::PrintConfig => unreachable!("it was printed above"),
     })
 }

@@ -27,8 +27,7 @@ pub(super) fn printout(arguments: &Arguments, config: &Config) -> String {
             writeln!(text, "{gap}# {}", setting.group.heading()).expect("a String takes all");
             group = Some(setting.group);
         }
-        let name = setting.flag.map_or_else(|| setting.environment.unwrap_or_default().to_lowercase(), str::to_owned);
-        let line = format!("{} = {}", name.replace('_', "-"), value(setting.key, arguments, config));
+        let line = format!("{} = {}", setting.name(), value(setting.key, arguments, config));
         writeln!(text, "{line:COMMENT_COLUMN$} # {}", origin(setting, arguments)).expect("a String takes all");
     }
     text
@@ -40,7 +39,8 @@ fn origin(setting: &Setting, arguments: &Arguments) -> String {
         Key::RedisHost | Key::RedisPort | Key::RedisUser | Key::RedisPassword => Some(Key::RedisUrl),
         _ => None,
     };
-    let overruling = overruled_by.filter(|key| arguments.is_set(*key)).map(|key| arguments.source(key));
+    let overrules = |key: &Key| arguments.is_set(*key) && !arguments.gives_way(*key, setting.key);
+    let overruling = overruled_by.filter(overrules).map(|key| arguments.source(key));
     let own = match (arguments.source(setting.key), setting.preset) {
         (Source::Default, Preset::Derived(words)) => format!("default: {words}"),
         (source, _) => source.to_string(),
@@ -48,8 +48,8 @@ fn origin(setting: &Setting, arguments: &Arguments) -> String {
     match (overruling, setting.key) {
         (Some(winner), _) if arguments.is_set(setting.key) => format!("{winner}, which wins over {own}"),
         (Some(winner), _) => winner.to_string(),
-        (None, Key::Listen) if arguments.is_set(Key::Port) && !arguments.is_set(Key::Listen) => {
-            format!("default, with the port of {}", arguments.source(Key::Port))
+        (None, Key::Listen) if arguments.is_set(Key::Port) && arguments.gives_way(Key::Listen, Key::Port) => {
+            format!("{own}, with the port of {}", arguments.source(Key::Port))
         }
         (None, Key::Listen) if arguments.is_set(Key::Profile) && !arguments.is_set(Key::Listen) => {
             format!("default of {}", arguments.source(Key::Profile))
@@ -64,7 +64,8 @@ fn origin(setting: &Setting, arguments: &Arguments) -> String {
     }
 }
 
-fn value(key: Key, arguments: &Arguments, config: &Config) -> String {
+/// The effective value of a setting, as one would type it.
+pub(super) fn value(key: Key, arguments: &Arguments, config: &Config) -> String {
     let Config { redis, limits, heartbeat, log, .. } = config;
     let hidden = |secret: &Option<Secret>| if secret.is_some() { HIDDEN } else { "none" }.to_owned();
     match key {
@@ -104,6 +105,7 @@ fn value(key: Key, arguments: &Arguments, config: &Config) -> String {
         Key::LogLevel => log.filter.clone(),
         Key::LogFormat => if log.format == LogFormat::Json { "json" } else { "text" }.to_owned(),
         Key::EchoPath => config.echo_path.clone().unwrap_or_else(|| "off".to_owned()),
+        Key::Config => config.file.as_ref().map_or("none".to_owned(), |file| file.path.display().to_string()),
         Key::PrintConfig => String::new(),
         Key::ClientMessagesPerSecond => limits.client_messages_per_second.to_string(),
         Key::MaxClientFrame => bytes(limits.client_message_bytes_max),

@@ -73,6 +73,7 @@ pub enum Key {
     LogLevel,
     LogFormat,
     EchoPath,
+    Config,
     PrintConfig,
 }
 
@@ -80,6 +81,18 @@ impl Key {
     /// The line of the table.
     pub fn setting(self) -> &'static Setting {
         &SETTINGS[self as usize]
+    }
+}
+
+impl Setting {
+    /// What it is called in files and printed configurations: the flag, or what the flag would be.
+    pub fn name(&self) -> String {
+        self.flag.map_or_else(|| self.environment.unwrap_or_default().to_lowercase().replace('_', "-"), str::to_owned)
+    }
+
+    /// Whether a configuration file may hold it.
+    pub fn is_in_file(&self) -> bool {
+        self.kind != Kind::Switch && self.key != Key::Config
     }
 }
 
@@ -96,6 +109,7 @@ pub enum Group {
     Access,
     Log,
     Debugging,
+    Configuration,
 }
 
 impl Group {
@@ -111,6 +125,7 @@ impl Group {
             Self::Access => "Access",
             Self::Log => "Log",
             Self::Debugging => "Debugging",
+            Self::Configuration => "Configuration",
         }
     }
 }
@@ -565,13 +580,22 @@ pub static SETTINGS: &[Setting] = &[
         description: "A path where WebSocket messages are sent back to whoever sent them, without a limit per second: for conformance suites and load tools",
     },
     Setting {
+        key: Key::Config,
+        flag: Some("config"),
+        environment: Some("FANOUT_CONFIG"),
+        group: Group::Configuration,
+        kind: Kind::File,
+        preset: Preset::Derived("none"),
+        description: "A file with settings, each under the name of its flag: deploy/fanout.toml has them all. Read again on SIGHUP",
+    },
+    Setting {
         key: Key::PrintConfig,
         flag: Some("print-config"),
         environment: None,
-        group: Group::Debugging,
+        group: Group::Configuration,
         kind: Kind::Switch,
         preset: Preset::Derived("off"),
-        description: "Prints every setting's effective value and where it came from, secrets as ***, and exits",
+        description: "Prints every setting's effective value and where it came from, secrets as ***, and exits; as fanout config does",
     },
 ];
 

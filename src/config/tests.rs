@@ -1,12 +1,14 @@
 //! The configuration from outside: arguments and environment in, values, sentences and printed texts out.
 
+mod file;
+mod texts;
+
 use super::check::{Verdict, checklist};
 use super::host::{Host, IoUringRefusal};
-use super::kind::Kind;
 use super::secret::Secret;
 use super::slow::{SlowPolicies, SlowPolicy};
 use super::table::SETTINGS;
-use super::{BrokerChoice, Command, Config, args, from};
+use super::{BrokerChoice, Command, Config, from};
 use std::ffi::OsString;
 
 /// Runs `fanout` with the words of `arguments` and the `NAME=value` words of `environment` on `host`.
@@ -29,7 +31,7 @@ fn config_on(host: &Host, arguments: &str, environment: &str) -> Config {
 
 fn printed(arguments: &str, environment: &str) -> String {
     match run_on(&Host::pretend(2), &format!("--print-config {arguments}"), environment) {
-        Ok(Command::PrintConfig(text)) => text,
+        Ok(Command::Print(text)) => text,
         other => panic!("{arguments} {environment}: {other:?}"),
     }
 }
@@ -164,10 +166,13 @@ fn every_value_knows_where_it_came_from() {
 const REFUSED: &[(&str, &str, &str)] = &[
     ("--lisen 1", "", "--lisen is not known; did you mean --listen?"),
     ("--frobnicate=hush", "", "--frobnicate is not known; fanout --help lists what is"),
-    ("swerve", "", "`swerve` is not known; the subcommands are serve, doctor and token"),
+    ("swerve", "", "`swerve` is not known; the subcommands are serve, doctor, config, token, completions and man"),
     ("--listen", "", "--listen needs a value; fanout --help says which"),
     ("--shards 1 --shards 2", "", "--shards is given twice; give it once"),
     ("--print-config=yes", "", "--print-config takes no value"),
+    ("token --shards 1", "", "--shards is not known; fanout --help lists what is"),
+    ("completions", "", "<SHELL> is missing; --help says what it may be"),
+    ("completions tcsh", "", "<SHELL> is `tcsh`; allowed: bash, elvish, fish, powershell or zsh"),
     ("--listen 8084", "", "--listen is `8084`; allowed: ip:port such as 127.0.0.1:8084 or [::]:8084"),
     ("", "PORT=65536", "PORT is `65536`; allowed: a number from 0 to 65535"),
     ("", "PORT=+1 LISTEN=0.0.0.0:1", "PORT is `+1`; allowed: a number from 0 to 65535"),
@@ -345,35 +350,12 @@ fn secrets_show_nowhere() {
 }
 
 #[test]
-fn the_help_names_every_setting_with_its_default() {
-    let help = args::command().term_width(0).max_term_width(0).render_long_help().to_string();
-    for setting in SETTINGS {
-        let line =
-            setting.flag.map_or_else(|| setting.environment.unwrap_or_default().to_owned(), |flag| format!("--{flag}"));
-        let section = help.split_once(&format!("  {line}")).unwrap_or_else(|| panic!("no {line} in\n{help}")).1;
-        let section = section.split("\n  -").next().unwrap_or_default();
-        assert!(section.contains(setting.description), "{section}");
-        if setting.kind != Kind::Switch {
-            assert!(section.contains(&format!("[default: {}]", setting.preset.text())), "{section}");
-        }
-        if let Some(name) = setting.environment {
-            assert!(section.contains(&format!("[environment: {name}]")), "{section}");
-        }
-        assert!(help.contains(&format!("{}:\n", setting.group.heading())), "{}", setting.group.heading());
-    }
-    for arguments in ["--help", "-h", "serve --help", "doctor --help", "--version"] {
-        let shown = run_on(&Host::pretend(2), arguments, "").expect_err(arguments);
-        assert_eq!(shown.exit_code(), 0, "{arguments}");
-    }
-}
-
-#[test]
 fn the_task_is_the_subcommand_or_serving() {
     let host = Host::pretend(2);
     assert!(matches!(run_on(&host, "", ""), Ok(Command::Serve(_))));
     assert!(matches!(run_on(&host, "serve", ""), Ok(Command::Serve(_))));
     assert!(matches!(run_on(&host, "doctor --shards 1", ""), Ok(Command::Doctor(_))));
-    assert!(matches!(run_on(&host, "doctor --print-config", ""), Ok(Command::PrintConfig(_))));
+    assert!(matches!(run_on(&host, "doctor --print-config", ""), Ok(Command::Print(_))));
 }
 
 #[test]

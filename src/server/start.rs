@@ -181,6 +181,13 @@ pub(super) fn announce(config: &Config, host: &Host, plan: &Plan) {
              token, a --listen address of this machine only keeps strangers out"
         );
     }
+    if let Some(file) = config.file.as_ref().filter(|file| !file.exposes.is_empty()) {
+        tracing::warn!(
+            file = %file.path.display(),
+            "EVERYBODY ON THIS MACHINE MAY READ THE SECRETS in the configuration file ({}): chmod o-r keeps them",
+            file.exposes.join(", ")
+        );
+    }
     match config.log.format {
         LogFormat::Text => {
             // Whoever closed the output does not want to read it.

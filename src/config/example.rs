@@ -1,0 +1,64 @@
+//! The example of a configuration file: every setting, what it is for, and its default.
+
+use super::kind::Kind;
+use super::table::{Group, Preset, SETTINGS, Setting};
+use std::fmt::Write as _;
+
+/// Columns of a comment.
+const COLUMNS: usize = 100;
+
+const PREFACE: &str = "\
+# Settings of fanout. Every line that is commented out shows the default; what stands in <> has none.
+#
+#   fanout --config fanout.toml config     prints what is in force and where it came from
+#   kill -HUP                              reads this file again: what can change changes, the log says what cannot
+#
+# Flags win over the environment, the environment over this file.
+";
+
+/// The text of `deploy/fanout.toml`.
+pub fn example() -> String {
+    let mut text = PREFACE.to_owned();
+    let mut group: Option<Group> = None;
+    for setting in SETTINGS.iter().filter(|setting| setting.is_in_file()) {
+        if group.replace(setting.group) != Some(setting.group) {
+            write!(text, "\n\n# == {} ==\n", setting.group.heading()).expect("a String takes all");
+        }
+        write!(text, "\n{}#{} = {}\n", comment(setting), setting.name(), value(setting)).expect("a String takes all");
+    }
+    text
+}
+
+fn comment(setting: &Setting) -> String {
+    let default = match setting.preset {
+        Preset::Derived(words) => format!(" Default: {words}."),
+        Preset::Value(_) => String::new(),
+    };
+    let words = format!("{}. Allowed: {}.{default}", setting.description, setting.kind);
+    let mut lines = String::new();
+    let mut column = COLUMNS;
+    for word in words.split(' ') {
+        column += 1 + word.len();
+        if column > COLUMNS {
+            lines.push_str(if lines.is_empty() { "#" } else { "\n#" });
+            column = 2 + word.len();
+        }
+        lines.push(' ');
+        lines.push_str(word);
+    }
+    lines.push('\n');
+    lines
+}
+
+/// As TOML.
+fn value(setting: &Setting) -> String {
+    let is_bare = matches!(setting.kind, Kind::Number { .. });
+    match setting.preset {
+        Preset::Value(value) if is_bare => value.to_owned(),
+        Preset::Value(value) if setting.kind.is_list() => format!("[\"{value}\"]"),
+        Preset::Value(value) => format!("\"{value}\""),
+        Preset::Derived(_) if is_bare => format!("<{}>", setting.kind.unit()),
+        Preset::Derived(_) if setting.kind.is_list() => format!("[\"<{}>\"]", setting.kind.unit()),
+        Preset::Derived(_) => format!("\"<{}>\"", setting.kind.unit()),
+    }
+}

@@ -1,0 +1,123 @@
+//! The subcommands: one table from which come the parser, the help, completions and the manual page.
+
+use super::command::command;
+use super::manual::manual;
+use super::table::Key;
+use clap::{Arg, ArgMatches, value_parser};
+use clap_complete::{Shell, generate};
+
+/// One line of the table.
+pub(super) struct Subcommand {
+    /// As it is typed.
+    pub(super) name: &'static str,
+    /// What it does.
+    pub(super) about: &'static str,
+    /// Which settings may be typed behind it.
+    pub(super) settings: Settings,
+    /// What else may.
+    pub(super) arguments: fn() -> Vec<Arg>,
+    /// What was asked for with them.
+    pub(super) task: fn(&ArgMatches) -> Task,
+}
+
+/// Settings that a subcommand understands.
+pub(super) enum Settings {
+    Every,
+    Only(&'static [Key]),
+}
+
+/// What the process was asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Serve,
+    Doctor,
+    PrintConfig,
+    Token(TokenWords),
+    /// Print this text, which no setting changes.
+    Print(String),
+}
+
+/// What was typed behind `fanout token`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TokenWords {
+    pub(super) sub: Option<String>,
+    pub(super) usernames: Option<String>,
+    pub(super) expires: String,
+}
+
+/// Every subcommand, in the order of the help.
+pub(super) const SUBCOMMANDS: &[Subcommand] = &[
+    Subcommand {
+        name: "serve",
+        about: "Serves clients (also without a subcommand)",
+        settings: Settings::Every,
+        arguments: Vec::new,
+        task: |_| Task::Serve,
+    },
+    Subcommand {
+        name: "doctor",
+        about: "Says what this machine allows and what stands in the way; exits with 1 if it cannot serve",
+        settings: Settings::Every,
+        arguments: Vec::new,
+        task: |_| Task::Doctor,
+    },
+    Subcommand {
+        name: "config",
+        about: "Prints every setting's effective value and where it came from, secrets as ***",
+        settings: Settings::Every,
+        arguments: Vec::new,
+        task: |_| Task::PrintConfig,
+    },
+    Subcommand {
+        name: "token",
+        about: "Prints a token for tests, signed with JWT_HS256_SECRET",
+        settings: Settings::Only(&[Key::Config]),
+        arguments: token_arguments,
+        task: |matches| Task::Token(TokenWords::of(matches)),
+    },
+    Subcommand {
+        name: "completions",
+        about: "Prints completions for a shell, as in: source <(fanout completions bash)",
+        settings: Settings::Only(&[]),
+        arguments: || vec![Arg::new("SHELL").required(true).value_parser(value_parser!(Shell)).help("Which shell")],
+        task: |matches| Task::Print(completions(*matches.get_one::<Shell>("SHELL").expect("it is required"))),
+    },
+    Subcommand {
+        name: "man",
+        about: "Prints the manual page, as in: fanout man | man -l -",
+        settings: Settings::Only(&[]),
+        arguments: Vec::new,
+        task: |_| Task::Print(manual()),
+    },
+];
+
+impl Settings {
+    pub(super) fn contain(&self, key: Key) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Only(keys) => keys.contains(&key),
+        }
+    }
+}
+
+impl TokenWords {
+    fn of(matches: &ArgMatches) -> Self {
+        let word = |name: &str| matches.get_one::<String>(name).cloned();
+        Self { sub: word("sub"), usernames: word("usernames"), expires: word("expires").unwrap_or_default() }
+    }
+}
+
+fn token_arguments() -> Vec<Arg> {
+    let argument = |name: &'static str, unit, help| Arg::new(name).long(name).value_name(unit).help(help);
+    vec![
+        argument("sub", "NAME", "Whom it is for: the username"),
+        argument("usernames", "LIST", "Further usernames it is good for, between commas"),
+        argument("expires", "DURATION", "How long it is good").default_value("1h"),
+    ]
+}
+
+fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    generate(shell, &mut command(), "fanout", &mut script);
+    String::from_utf8(script).expect("the table is UTF-8")
+}
