@@ -5,6 +5,7 @@ use crate::engine::protocol::{Notice, PublishError};
 use crate::engine::publication::{Publication, Ticket};
 use crate::inspection::{Question, Reply};
 use crate::mesh;
+use std::any::Any;
 use std::time::Duration;
 
 /// One node's ends of all its lanes.
@@ -31,6 +32,8 @@ pub enum Control {
     Ask(Ticket, Question),
     /// What the sending node answers.
     Answer(Ticket, Box<Reply>),
+    /// What changes in a shard while it runs: the server's own type, which nobody else has to know.
+    Retune(Box<dyn Any + Send>),
     /// Close everything within this time and end.
     Drain(Duration),
     /// The sending shard has no connections left and ends.

@@ -4,24 +4,49 @@ use crate::config::{Log, LogFormat};
 use std::io;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::reload::Handle;
 
 /// Lines that may wait for a slow terminal or pipe, about 20 MB at worst; beyond it lines are lost rather than a shard
 /// held up.
 const LINES_WAITING_MAX: usize = 128_000;
 
+/// What is logged, for as long as the process runs.
+pub struct Filter(Box<dyn Fn(EnvFilter) + Send>);
+
+impl Filter {
+    /// Logs by other directives from now on; the configuration has accepted them.
+    pub fn set(&self, directives: &str) {
+        self.0(EnvFilter::new(directives));
+    }
+
+    fn of<S: 'static>(handle: Handle<EnvFilter, S>) -> Self {
+        Self(Box::new(move |filter| handle.reload(filter).expect("the log lives as long as the process")))
+    }
+}
+
 /// Starts the log; what is still waiting is written when the guard is dropped.
 ///
 /// A thread of its own writes, started before any executor because threads inherit the core of their starter.
-pub fn start(log: &Log) -> WorkerGuard {
+pub fn start(log: &Log) -> (WorkerGuard, Filter) {
     let builder = NonBlockingBuilder::default().buffered_lines_limit(LINES_WAITING_MAX).lossy(true);
     let (writer, guard) = builder.thread_name("log").finish(io::stderr());
     let filter = EnvFilter::new(&log.filter);
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
-    match log.format {
-        LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).init(),
-        LogFormat::Json => lines.json().flatten_event(true).init(),
-    }
-    guard
+    let filter = match log.format {
+        LogFormat::Text => {
+            let lines = lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).with_filter_reloading();
+            let filter = Filter::of(lines.reload_handle());
+            lines.init();
+            filter
+        }
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_filter_reloading();
+            let filter = Filter::of(lines.reload_handle());
+            lines.init();
+            filter
+        }
+    };
+    (guard, filter)
 }
 
 /// A panic on one core ends the whole process: a server that is half dead would keep its clients and not serve them.

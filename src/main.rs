@@ -24,12 +24,12 @@ fn main() -> ExitCode {
 }
 
 fn serve(host: &Host, config: &Config) -> ExitCode {
-    let _log = logging::start(&config.log);
+    let (_log, filter) = logging::start(&config.log);
     logging::end_the_process_on_panic();
     let outcome = host.refuse(config).map_or_else(
         || {
             host.grow_descriptor_table();
-            server::serve(config, host).map_err(|error| error.to_string())
+            server::serve(config, host, filter).map_err(|error| error.to_string())
         },
         Err,
     );

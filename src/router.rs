@@ -157,6 +157,7 @@ impl Router {
                 | Control::Published { .. }
                 | Control::Notice(_)
                 | Control::Answer(..)
+                | Control::Retune(_)
                 | Control::Drain(_) => unreachable!("only shards are sent this"),
             }
         }

@@ -22,6 +22,9 @@ pub struct Keyring {
     /// What comes from no file.
     fixed: Keys,
     file: Option<KeyFile>,
+    /// What came from the file when it was good last.
+    filed: Keys,
+    /// Both.
     keys: Keys,
     looks_again: Option<Instant>,
     failures: u64,
@@ -45,13 +48,21 @@ impl Keyring {
     /// Reads the file for the first time.
     pub fn open(secret: Option<&str>, path: Option<&Path>) -> Result<Self, BadKeys> {
         let fixed = secret.map(Keys::of_secret).unwrap_or_default();
-        let mut keyring = Self { keys: fixed.clone(), fixed, file: None, looks_again: None, failures: 0 };
+        let mut keyring =
+            Self { keys: fixed.clone(), fixed, file: None, filed: Keys::default(), looks_again: None, failures: 0 };
         if let Some(path) = path {
             let seen = Stamp::of(path);
-            keyring.keys = keyring.fixed.and(read(path)?);
+            keyring.filed = read(path)?;
+            keyring.keys = keyring.fixed.and(keyring.filed.clone());
             keyring.file = Some(KeyFile { path: path.to_owned(), seen });
         }
         Ok(keyring)
+    }
+
+    /// Another secret holds from now on, or none.
+    pub fn set_secret(&mut self, secret: Option<&str>) {
+        self.fixed = secret.map(Keys::of_secret).unwrap_or_default();
+        self.keys = self.fixed.and(self.filed.clone());
     }
 
     /// The keys in force at this moment.
@@ -79,7 +90,8 @@ impl Keyring {
         *seen = stamp;
         match read(path) {
             Ok(keys) => {
-                self.keys = self.fixed.and(keys);
+                self.filed = keys;
+                self.keys = self.fixed.and(self.filed.clone());
                 tracing::info!(file = %path.display(), keys = self.keys.len(), "keys of tokens read again");
             }
             Err(bad) => {

@@ -11,7 +11,7 @@ const PREFACE: &str = "\
 # Settings of fanout. Every line that is commented out shows the default; what stands in <> has none.
 #
 #   fanout --config fanout.toml config     prints what is in force and where it came from
-#   kill -HUP                              reads this file again: what can change changes, the log says what cannot
+#   kill -HUP PID                          reads it again: what has a ↻ changes, the log names what needs a restart
 #
 # Flags win over the environment, the environment over this file.
 ";
@@ -34,14 +34,15 @@ fn comment(setting: &Setting) -> String {
         Preset::Derived(words) => format!(" Default: {words}."),
         Preset::Value(_) => String::new(),
     };
-    let words = format!("{}. Allowed: {}.{default}", setting.description, setting.kind);
+    let live = if setting.key.is_live() { " ↻" } else { "" };
+    let words = format!("{}. Allowed: {}.{default}{live}", setting.description, setting.kind);
     let mut lines = String::new();
     let mut column = COLUMNS;
     for word in words.split(' ') {
-        column += 1 + word.len();
+        column += 1 + word.chars().count();
         if column > COLUMNS {
             lines.push_str(if lines.is_empty() { "#" } else { "\n#" });
-            column = 2 + word.len();
+            column = 2 + word.chars().count();
         }
         lines.push(' ');
         lines.push_str(word);

@@ -232,11 +232,9 @@ fn seating(arguments: &Arguments, host: &Host) -> Result<Seating, Refusal> {
 }
 
 fn limits(arguments: &Arguments, host: &Host, seating: &Seating) -> Result<Limits, Refusal> {
-    let derived =
-        host.open_files.saturating_sub(descriptors_reserved(seating.shards.len())).clamp(1, CONNECTIONS_DERIVED_MAX);
     let connections_max = optional_number(arguments, Key::MaxConnections)?;
     Ok(Limits {
-        connections_max: connections_max.unwrap_or(usize::try_from(derived).unwrap_or(usize::MAX)),
+        connections_max: connections_max.unwrap_or(connections_derived(host, seating.shards.len())),
         connections_per_user_max: number(arguments, Key::MaxConnectionsPerUser)?,
         connections_per_address_max: number(arguments, Key::MaxConnectionsPerAddress)?,
         topics_per_connection_max: size(arguments, Key::MaxChannels)?,
@@ -249,6 +247,12 @@ fn limits(arguments: &Arguments, host: &Host, seating: &Seating) -> Result<Limit
         event_lifetime: Some(span(arguments, Key::EventTtl)?).filter(|lifetime| !lifetime.is_zero()),
         event_bytes_max: size(arguments, Key::MaxEvent)?,
     })
+}
+
+/// As many connections as there are open files for beside what so many shards need.
+pub(super) fn connections_derived(host: &Host, shards: usize) -> usize {
+    let derived = host.open_files.saturating_sub(descriptors_reserved(shards)).clamp(1, CONNECTIONS_DERIVED_MAX);
+    usize::try_from(derived).unwrap_or(usize::MAX)
 }
 
 /// A quarter of the memory there is, unless it is said.

@@ -6,6 +6,7 @@
 //! args.rs      what was typed or set, or stands in the file (file.rs)
 //! meaning.rs   parsed, checked, put together  →  Config
 //! host.rs      what the machine allows        →  check.rs says whether that is enough
+//! reload.rs    what a new reading changes while the server runs
 //! ```
 
 mod args;
@@ -26,6 +27,7 @@ pub mod networks;
 pub mod origins;
 mod printout;
 pub mod redis;
+mod reload;
 pub mod secret;
 mod slow;
 pub mod span;
@@ -44,6 +46,7 @@ pub use log::{Log, LogFormat};
 pub use networks::Networks;
 pub use origins::{InvalidOrigins, Origins};
 pub use redis::{InvalidRedisUrl, RedisAddress};
+pub use reload::Reload;
 pub use secret::Secret;
 pub use slow::{SlowPolicies, SlowPolicy};
 pub use table::{Group, Key, Preset, SETTINGS, Setting, markdown_table};
@@ -244,6 +247,31 @@ pub fn from_process(host: &Host) -> Command {
         None => from(std::env::args_os(), |name| std::env::var(name).ok(), host),
     };
     outcome.unwrap_or_else(|error| error.exit())
+}
+
+/// Reads the process's own arguments, environment and file again; nothing is in force yet.
+///
+/// # Errors
+/// One sentence about the first mistake, or about what this machine does not allow.
+pub fn again(in_force: &Config, host: &Host) -> Result<Reload, String> {
+    let typed = Typed::read(std::env::args_os()).expect("it was read once");
+    reload(&typed, |name| std::env::var(name).ok(), in_force, host)
+}
+
+fn reload(
+    typed: &Typed,
+    environment: impl Fn(&str) -> Option<String>,
+    in_force: &Config,
+    host: &Host,
+) -> Result<Reload, String> {
+    let arguments = Arguments::gather(typed, environment).map_err(|refusal| refusal.0)?;
+    let mut wanted = meaning::config(&arguments, host).map_err(|refusal| refusal.0)?;
+    if !arguments.is_set(Key::MaxConnections) {
+        // The shards stay as many as they are.
+        wanted.limits.connections_max = meaning::connections_derived(host, in_force.cores.len());
+    }
+    let reload = Reload::of(&arguments, in_force, &wanted);
+    host.refuse(&reload.config).map_or(Ok(reload), Err)
 }
 
 /// The same from anywhere: `arguments` begin with the program's name, `environment` looks a variable up.

@@ -82,6 +82,31 @@ impl Key {
     pub fn setting(self) -> &'static Setting {
         &SETTINGS[self as usize]
     }
+
+    /// Whether it changes while the server runs, when the configuration is read again; else at the next start.
+    pub const fn is_live(self) -> bool {
+        matches!(
+            self,
+            Self::SpreadAbove
+                | Self::ClientMessagesPerSecond
+                | Self::MaxClientFrame
+                | Self::OutboundMax
+                | Self::OutboundTotalMax
+                | Self::MaxConnections
+                | Self::MaxConnectionsPerUser
+                | Self::MaxConnectionsPerAddress
+                | Self::MaxChannels
+                | Self::WriteTimeout
+                | Self::EventTtl
+                | Self::OverloadAfter
+                | Self::DrainWindow
+                | Self::AllowedOrigins
+                | Self::TrustedProxies
+                | Self::JwtHs256Secret
+                | Self::AdminToken
+                | Self::LogLevel
+        )
+    }
 }
 
 impl Setting {
@@ -604,6 +629,7 @@ pub fn markdown_table() -> String {
     let mut table = "| flag | environment | default | allowed | what it is for |\n|---|---|---|---|---|\n".to_owned();
     let code = |text: String| format!("`{text}`");
     for setting in SETTINGS {
+        let live = if setting.key.is_live() { " ↻" } else { "" };
         let flag = setting.flag.map_or("–".to_owned(), |flag| code(format!("--{flag}")));
         let environment = setting.environment.map_or("–".to_owned(), |name| code(name.to_owned()));
         let default = match setting.preset {
@@ -613,7 +639,7 @@ pub fn markdown_table() -> String {
         // A bare `*` would start emphasis and a bare `[` a link.
         let allowed = setting.kind.to_string().replace('*', "\\*").replace('[', "\\[").replace('|', "\\|");
         let description = setting.description;
-        writeln!(table, "| {flag} | {environment} | {default} | {allowed} | {description} |")
+        writeln!(table, "| {flag}{live} | {environment} | {default} | {allowed} | {description} |")
             .expect("a String takes all");
     }
     table

@@ -1,6 +1,7 @@
 //! The configuration from outside: arguments and environment in, values, sentences and printed texts out.
 
 mod file;
+mod reload;
 mod texts;
 
 use super::check::{Verdict, checklist};
@@ -15,11 +16,13 @@ use std::ffi::OsString;
 fn run_on(host: &Host, arguments: &str, environment: &str) -> Result<Command, clap::Error> {
     let words = ["fanout"].into_iter().chain(arguments.split_whitespace());
     let words = words.map(|word| OsString::from(word.replace("_empty_", "").replace("_space_", " ")));
-    let lookup = |name: &str| {
-        let mut pairs = environment.split_whitespace().filter_map(|word| word.split_once('='));
-        pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
-    };
-    from(words, lookup, host)
+    from(words, |name| lookup(environment, name), host)
+}
+
+/// A variable among `NAME=value` words.
+fn lookup(environment: &str, name: &str) -> Option<String> {
+    let mut pairs = environment.split_whitespace().filter_map(|word| word.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
 }
 
 fn config_on(host: &Host, arguments: &str, environment: &str) -> Config {

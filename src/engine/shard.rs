@@ -131,6 +131,13 @@ impl<S: Socket> Shard<S> {
         }
     }
 
+    /// Other limits hold from now on, for who is here as well: what waits already may exceed them.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.turn.outbound_bytes_max = limits.outbound_bytes_max;
+        self.ladder.limits = limits;
+        self.limits = limits;
+    }
+
     /// Whether nobody is here: no connection, not even one that is closing or has yet to get its seat.
     pub fn is_empty(&self) -> bool {
         self.connections.is_empty() && self.waiting.is_empty()

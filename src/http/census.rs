@@ -3,7 +3,8 @@
 //! The one thing that cores share beside lanes and counters. A user's connections, once they are many, and those of an
 //! address live on every shard; to count them exactly without sharing would take a question to the shard that counts,
 //! and a client that waits for its answer, for every connection. A lock that is held for a look into a table, twice in
-//! a connection's life, is little beside a handshake. Without limits there is no table and no lock.
+//! a connection's life, is little beside a handshake. Without limits nobody is counted and nothing is locked; who came
+//! before a limit was set is not counted under it.
 
 use crate::metrics::Refused;
 use std::collections::HashMap;
@@ -20,8 +21,8 @@ pub struct Places {
     pub per_address_max: u32,
 }
 
-/// The counts of everybody; clones are handles to the same ones.
-#[derive(Clone, Debug)]
+/// The counts of everybody; clones are handles to the same ones, each with limits of its own.
+#[derive(Clone, Debug, Default)]
 pub struct Census {
     places: Places,
     counts: Arc<Mutex<HashMap<Who, u32>>>,
@@ -43,9 +44,19 @@ pub struct Permit {
 }
 
 impl Census {
-    /// A census, if anything is limited.
-    pub fn of(places: Places) -> Option<Self> {
-        (places != Places::default()).then(|| Self { places, counts: Arc::default() })
+    /// Nobody is counted yet.
+    pub fn new(places: Places) -> Self {
+        Self { places, counts: Arc::default() }
+    }
+
+    /// Whether anything is limited.
+    pub fn is_taken(&self) -> bool {
+        self.places != Places::default()
+    }
+
+    /// Other limits hold for whoever comes from now on.
+    pub fn set_places(&mut self, places: Places) {
+        self.places = places;
     }
 
     /// Takes a place for one more connection, or says which limit it would exceed; then nothing has changed.
@@ -107,7 +118,7 @@ mod tests {
     }
 
     fn census(per_user_max: u32, per_address_max: u32) -> Census {
-        Census::of(Places { per_user_max, per_address_max }).expect("something is limited")
+        Census::new(Places { per_user_max, per_address_max })
     }
 
     #[test]
@@ -138,6 +149,19 @@ mod tests {
     }
 
     #[test]
+    fn other_limits_hold_for_who_comes_and_leave_who_is_there() {
+        let mut census = census(2, 0);
+        let ask = |census: &Census| census.admit(Some("alice"), address("192.0.2.1"));
+        let _permits = [(); 2].map(|()| ask(&census).expect("a place"));
+        census.set_places(Places { per_user_max: 3, per_address_max: 1 });
+        let third = ask(&census).expect("the two are not counted by their address");
+        assert_eq!(ask(&census).err(), Some(Refused::UserFull));
+        drop(third);
+        census.set_places(Places { per_user_max: 1, per_address_max: 0 });
+        assert_eq!(ask(&census).err(), Some(Refused::UserFull));
+    }
+
+    #[test]
     fn a_subscribers_network_is_one_address() {
         for (one, other, are_the_same) in [
             ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", true),
@@ -153,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_is_not_limited_is_not_counted() {
-        assert!(Census::of(Places::default()).is_none());
+        assert!(!Census::default().is_taken());
         let census = census(1, 0);
         let _permits = [(); 3].map(|()| census.admit(None, address("192.0.2.1")).expect("nobody is counted"));
         assert_eq!(census.len(), 0);

@@ -120,6 +120,11 @@ impl Front {
         Self { site, exchanges, wheel, due: Vec::new(), mood: Mood::Serving }
     }
 
+    /// What the routes know, where that changes.
+    pub fn site_mut(&mut self) -> &mut Site {
+        &mut self.site
+    }
+
     /// How many exchanges there are.
     pub fn len(&self) -> usize {
         self.exchanges.len()

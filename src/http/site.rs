@@ -1,6 +1,6 @@
 //! What this server answers for: families of clients, settings, and where the counters are.
 
-use super::census::Census;
+use super::census::{Census, Places};
 use super::decline::Decline;
 use super::door::Access;
 use super::request::Request;
@@ -69,13 +69,22 @@ pub struct Site {
     pub settings: HttpSettings,
     /// What WebSocket clients' tokens are checked with; `None` asks nobody for one.
     pub keyring: Option<RefCell<Keyring>>,
-    /// How many connections each user and each address has; `None` where any number may be.
-    pub census: Option<Census>,
+    /// How many connections each user and each address has.
+    pub census: Census,
     /// This shard.
     pub node: NodeId,
 }
 
 impl Site {
+    /// From now on requests may something else; who is connected stays.
+    pub fn retune(&mut self, settings: HttpSettings, places: Places, secret: Option<&str>) {
+        self.settings = settings;
+        self.census.set_places(places);
+        if let Some(keyring) = &mut self.keyring {
+            keyring.get_mut().set_secret(secret);
+        }
+    }
+
     /// The counters of this shard.
     pub(super) fn metrics(&self) -> &NodeMetrics {
         &self.registry.shards[self.node.index()]

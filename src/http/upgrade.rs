@@ -164,8 +164,10 @@ fn user<'a>(admission: &'a Admission, identity: Option<&'a Identity>) -> Option<
 
 /// Takes a place among those of the user and of the address, where these are counted.
 fn permit(site: &Site, user: Option<&str>, address: IpAddr) -> Result<Option<Box<dyn Send>>, Decline> {
-    let Some(census) = &site.census else { return Ok(None) };
-    let reason = match census.admit(user, address) {
+    if !site.census.is_taken() {
+        return Ok(None);
+    }
+    let reason = match site.census.admit(user, address) {
         Ok(permit) => return Ok(Some(Box::new(permit))),
         Err(reason) => reason,
     };

@@ -16,6 +16,8 @@ use super::socket::{Arrival, TcpSocket, Tenure};
 use super::spread::Spread;
 use super::strain::{Strain, sleeps_of_thread};
 use super::token::Token;
+use super::tuning::{Bounds, Tuning};
+use crate::config::Secret;
 use crate::control::{Control, MeshNode};
 use crate::ear::{Doorbell, Ear, Interest, Ready, TICK, Tick, Watched, wall_clock_us};
 use crate::engine::connection::ConnectionId;
@@ -75,13 +77,6 @@ pub(super) struct Core {
     drain_ends: Option<Tick>,
 }
 
-/// What bounds a shard.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    pub(super) limits: Limits,
-    pub(super) spread: Spread,
-}
-
 /// The shard's time in ticks.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
@@ -112,7 +107,7 @@ impl Core {
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             clock,
             strain: Strain::new(clock.started),
-            payload_bytes_per_turn_max: PAYLOAD_BYTES_PER_TURN_MAX.min(limits.outbound_bytes_max / 4),
+            payload_bytes_per_turn_max: payload_bytes_per_turn_max(&limits),
             pace: Pace::new(Arc::clone(&metrics), clock.now),
             first_received_us: None,
             metrics,
@@ -186,12 +181,21 @@ impl Core {
                 Control::Notice(notice) => self.pass_on(&notice),
                 Control::Ask(ticket, question) => self.tell(ticket, &question),
                 Control::Answer(ticket, reply) => self.answered(&ticket.asker, from, *reply),
+                Control::Retune(tuning) => self.retune(*tuning.downcast().expect("the server sends a Tuning")),
                 Control::Drain(window) => self.drain(window),
                 Control::Interest(_) | Control::Publish(_) | Control::Drained => {
                     unreachable!("only the broker is sent this")
                 }
             }
         }
+    }
+
+    fn retune(&mut self, tuning: Tuning) {
+        let Tuning { bounds, http, places, secret } = tuning;
+        self.shard.set_limits(bounds.limits);
+        self.spread = bounds.spread;
+        self.payload_bytes_per_turn_max = payload_bytes_per_turn_max(&bounds.limits);
+        self.front.site_mut().retune(http, places, secret.as_ref().map(Secret::expose));
     }
 
     fn published(&mut self, asker: Asker, outcome: Result<u64, PublishError>) {
@@ -433,6 +437,10 @@ impl Core {
     fn broker(&self) -> NodeId {
         NodeId::broker(self.mesh.shards())
     }
+}
+
+fn payload_bytes_per_turn_max(limits: &Limits) -> usize {
+    PAYLOAD_BYTES_PER_TURN_MAX.min(limits.outbound_bytes_max / 4)
 }
 
 impl Clock {

@@ -8,17 +8,21 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// A file that is gone at the end of its test. Its name has no blanks: tests part words there.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn of(text: &str) -> Self {
+    pub(super) fn of(text: &str) -> Self {
         let name = format!("fanout-{}-{}.toml", std::process::id(), fastrand::u64(..));
         let file = Self(std::env::temp_dir().join(name));
-        fs::write(&file.0, text).expect("the directory for such takes a file");
+        file.write(text);
         file
     }
 
-    fn flag(&self) -> String {
+    pub(super) fn write(&self, text: &str) {
+        fs::write(&self.0, text).expect("the directory for such takes a file");
+    }
+
+    pub(super) fn flag(&self) -> String {
         format!("--config {}", self.0.display())
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Ladder {
     /// Those who missed frames in this turn though they were not late, and those who are to be closed for it.
     full: Vec<ConnectionId>,
     balanced_again: Tick,
-    limits: Limits,
+    pub(super) limits: Limits,
     metrics: Arc<NodeMetrics>,
 }
 

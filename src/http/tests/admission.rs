@@ -24,8 +24,8 @@ fn check_refused(site: impl Fn() -> Site, status: u16, reason: Refused, seconds:
     assert!(told.len() > 1, "{}: {told:?}", reason.label());
 }
 
-fn census(per_user_max: u32, per_address_max: u32) -> Option<Census> {
-    Census::of(Places { per_user_max, per_address_max })
+fn census(per_user_max: u32, per_address_max: u32) -> Census {
+    Census::new(Places { per_user_max, per_address_max })
 }
 
 /// A family whose connections are placed by one topic.
@@ -99,7 +99,7 @@ fn who_has_too_many_connections_is_refused_until_one_ends_wherever_it_is() {
         let third = enter(site(), LOCAL, "").1.expect("there is a place again");
         check_refused(site, 429, reason, 5..=15);
         drop((second, third));
-        assert_eq!(census.unwrap().len(), 0);
+        assert_eq!(census.len(), 0);
     }
 }
 
@@ -114,7 +114,7 @@ fn no_place_is_lost_by_whoever_does_not_get_in() {
     let mut visit = Visit::to(Site { census: census.clone(), ..site() }, LOCAL);
     visit.send(UPGRADE);
     drop(visit);
-    assert_eq!(census.unwrap().len(), 0);
+    assert_eq!(census.len(), 0);
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn site() -> Site {
         },
         node: NodeId::shard(1),
         keyring: None,
-        census: None,
+        census: Census::default(),
     }
 }
 
