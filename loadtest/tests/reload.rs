@@ -1,6 +1,6 @@
 //! A configuration file, and what SIGHUP makes of changes in it while clients are connected.
 
-use loadtest::{Client, Launch, Server, binary, eventually, exchange, knock};
+use loadtest::{Client, Launch, RawSocket, Server, binary, eventually, exchange, knock};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -101,6 +101,25 @@ fn limits_change_for_who_comes_and_for_who_is_there() {
         let _ = talker.send(Message::text("no more"));
     }
     assert_eq!(talker.close_code(), Some(1008));
+    bystander.check(&server);
+}
+
+#[test]
+fn a_queue_is_held_against_a_new_limit_at_its_next_event() {
+    let settings = Settings::of("outbound-max = '64MiB'\nwrite-timeout = '1h'");
+    let server = settings.launch().start().unwrap();
+    let mut bystander = Bystander::of(&server);
+    let _stalled = RawSocket::connect_narrow(server.address, 4096).unwrap().upgrade("/ws?username=stalled").unwrap();
+    let (mut publisher, event) = (server.publisher().unwrap(), "x".repeat(64 * 1024));
+    eventually("a megabyte waits", || {
+        publisher.publish("stalled", &event).unwrap();
+        (server.count("/total/bytes_queued") > 1 << 20).then_some(())
+    });
+    settings.reload(&server, "outbound-max = '256KiB'\nwrite-timeout = '1h'", "outbound-max 64MiB → 256KiB");
+    eventually("4001 is counted", || {
+        publisher.publish("stalled", &event).unwrap();
+        (server.count("/total/closed/4001") == 1).then_some(())
+    });
     bystander.check(&server);
 }
 

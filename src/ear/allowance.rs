@@ -28,7 +28,9 @@ const BURST_SECONDS: u32 = 2;
 
 impl Allowance {
     pub(crate) fn new(now: Tick, messages_per_second: u32) -> Self {
-        Self { tenths: Self::full(messages_per_second), at: now }
+        // Who came while there was no limit has a whole burst left once there is one.
+        let tenths = if messages_per_second == 0 { i32::MAX } else { Self::full(messages_per_second) };
+        Self { tenths, at: now }
     }
 
     /// Takes one message's worth. The bucket may be overdrawn by as much as it holds.
@@ -68,5 +70,12 @@ mod tests {
         assert_eq!(spend(at(10_000), 3), [Verdict::Incorrigible; 3]);
         assert_eq!(spend(at(11_000), 5), [Verdict::TooFast; 5]);
         assert_eq!(spend(at(16_000), 11)[..10], [Verdict::Allowed; 10], "patience is rewarded");
+    }
+
+    #[test]
+    fn who_came_without_a_limit_has_a_burst_once_there_is_one() {
+        let mut allowance = Allowance::new(Tick::default(), 0);
+        let verdicts: Vec<Verdict> = (0..3).map(|_| allowance.spend(Tick::default(), 1)).collect();
+        assert_eq!(verdicts, [Verdict::Allowed, Verdict::Allowed, Verdict::TooFast]);
     }
 }

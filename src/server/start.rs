@@ -222,7 +222,8 @@ fn lines(config: &Config, host: &Host, plan: &Plan) -> Vec<String> {
     let who = if config.auth.is_required { "whoever has a token" } else { "anybody" };
     let broadcasts =
         if flux.broadcast_is_open { "may broadcast (--flux-broadcast deny forbids it)" } else { "may not broadcast" };
-    vec![
+    let file = config.file.as_ref().map(|file| format!("  config   {}, read again on SIGHUP", file.path.display()));
+    let lines = [
         format!("fanout {} on http://{address}", env!("CARGO_PKG_VERSION")),
         format!("  shards   {} on cores {}", cores.len(), cores.join(", ")),
         format!("  broker   {broker}"),
@@ -234,7 +235,8 @@ fn lines(config: &Config, host: &Host, plan: &Plan) -> Vec<String> {
         format!("  console  http://{address}/ in a browser"),
         format!("  listen   websocat 'ws://{address}/ws?username=alice'"),
         format!("  publish  {publish} PUBLISH {}alice '{{\"type\":\"test\"}}'", config.workflow_prefix),
-    ]
+    ];
+    lines.into_iter().chain(file).collect()
 }
 
 /// Whether those who are asked for nothing may come from other machines.

@@ -83,6 +83,21 @@ fn a_secret_stays_whatever_the_file_says() {
 }
 
 #[test]
+fn another_secret_leaves_the_keys_of_the_file() {
+    let (file, secret) = (Scratch::new(), "a-secret-of-thirty-two-bytes-or-so");
+    file.write(&Signer::es256());
+    let mut keyring = Keyring::open(Some(secret), Some(&file.0)).unwrap();
+    let token = Signer::hs256_with(secret).token(&json!({}), &claims(&json!({})));
+    for (next, expected) in
+        [(Some("another-secret-of-thirty-two-bytes"), (2, false)), (Some(secret), (2, true)), (None, (1, false))]
+    {
+        keyring.set_secret(next);
+        let keys = keyring.keys(Instant::now());
+        assert_eq!((keys.len(), verify(&token, keys, now()).is_ok()), expected);
+    }
+}
+
+#[test]
 fn a_start_without_usable_keys_says_why() {
     let missing = Keyring::open(None, Some(Path::new("/nowhere/keys.json"))).map(|_| ());
     assert_eq!(missing, Err(BadKeys::Unreadable(ErrorKind::NotFound)));
