@@ -1,11 +1,11 @@
 //! What crosses the mesh beside events: one closed list.
 
+use crate::config::Config;
 use crate::engine::mesh::{Adoption, Delivery, Interest};
 use crate::engine::protocol::{Notice, PublishError};
 use crate::engine::publication::{Publication, Ticket};
 use crate::inspection::{Question, Reply};
 use crate::mesh;
-use std::any::Any;
 use std::time::Duration;
 
 /// One node's ends of all its lanes.
@@ -32,8 +32,8 @@ pub enum Control {
     Ask(Ticket, Question),
     /// What the sending node answers.
     Answer(Ticket, Box<Reply>),
-    /// What changes in a shard while it runs: the server's own type, which nobody else has to know.
-    Retune(Box<dyn Any + Send>),
+    /// What can change while the server runs is to be as it stands here.
+    Retune(Box<Config>),
     /// Close everything within this time and end.
     Drain(Duration),
     /// The sending shard has no connections left and ends.

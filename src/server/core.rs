@@ -181,7 +181,7 @@ impl Core {
                 Control::Notice(notice) => self.pass_on(&notice),
                 Control::Ask(ticket, question) => self.tell(ticket, &question),
                 Control::Answer(ticket, reply) => self.answered(&ticket.asker, from, *reply),
-                Control::Retune(tuning) => self.retune(*tuning.downcast().expect("the server sends a Tuning")),
+                Control::Retune(config) => self.retune(Tuning::of(&config)),
                 Control::Drain(window) => self.drain(window),
                 Control::Interest(_) | Control::Publish(_) | Control::Drained => {
                     unreachable!("only the broker is sent this")

@@ -135,7 +135,9 @@ impl Inspector {
     /// Disconnects these clients with 4002. Who has no seat yet is not among them.
     fn dismiss(&self, whom: &Whom, shard: &mut Shard) -> usize {
         let gone: Vec<ConnectionId> = match whom {
-            Whom::Publisher(origin) => shard.publisher(*origin).into_iter().collect(),
+            Whom::Publisher(origin) => {
+                shard.views().filter(|view| view.origin == Some(*origin)).map(|view| view.id).collect()
+            }
             Whom::Followers(topic) => shard.subscriptions().members(topic).collect(),
             Whom::Seat(seat) => audience(&Target::Seat(*seat), self.node, shard),
         };
@@ -285,9 +287,7 @@ fn fate(event: &Event, message: &Message, view: &View<'_, TcpSocket>, seat: Seat
     let Encoding { seal, .. } = view.encoding;
     match shard.topics_of(view.id).find(|topic| **topic == message.topic).map(|topic| seal(topic, message)) {
         Some(Err(reason)) => What::Unsealed(event.clone(), reason),
-        Some(Ok(sealed)) if sealed.except.and_then(|origin| shard.publisher(origin)) == Some(view.id) => {
-            What::Own(event.clone(), seat)
-        }
+        Some(Ok(sealed)) if sealed.except.is_some() && sealed.except == view.origin => What::Own(event.clone(), seat),
         _ if view.outbound.unsent_frames() == 0 => What::Written(event.clone(), seat),
         _ => What::Waits(event.clone(), seat, view.outbound.unsent_frames(), view.outbound.unsent_bytes()),
     }

@@ -1,6 +1,5 @@
 //! Signals: SIGTERM and SIGINT end the server, SIGHUP makes it read its configuration again.
 
-use super::tuning::Tuning;
 use crate::config::host::Host;
 use crate::config::{self, Config, Reload};
 use crate::control::{Control, MeshNode};
@@ -68,8 +67,7 @@ impl Attendant {
     }
 
     fn put_in_force(&mut self, reload: Reload) {
-        let tuning = Tuning::of(&reload.config);
-        self.tell_shards(|| Control::Retune(Box::new(tuning.clone())));
+        self.tell_shards(|| Control::Retune(Box::new(reload.config.clone())));
         // Who does not log such lines any more still hears of it, and so does who begins to.
         let is_heard = tracing::enabled!(tracing::Level::INFO);
         if is_heard {

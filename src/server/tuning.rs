@@ -6,8 +6,7 @@ use crate::ear::Rhythm;
 use crate::engine::shard::Limits;
 use crate::http::{HttpSettings, Places};
 
-/// Comes down the mesh as `Control::Retune`.
-#[derive(Clone)]
+/// The part of a configuration that a shard can be told of.
 pub(super) struct Tuning {
     pub(super) bounds: Bounds,
     pub(super) http: HttpSettings,

@@ -13,7 +13,7 @@ const NEIGHBOURS: [(&str, &[&str]); 14] = [
     ("src/mesh", &["ear", "mesh"]),
     ("src/engine", &["ear", "engine", "mesh", "metrics", "wire"]),
     ("src/inspection", &["engine", "mesh", "metrics", "wire"]),
-    ("src/control", &["engine", "inspection", "mesh"]),
+    ("src/control", &["config", "engine", "inspection", "mesh"]),
     ("src/router", &["control", "ear", "engine", "inspection", "mesh", "metrics", "router"]),
     ("src/metrics", &["wire"]),
     ("src/protocols", &["ear", "engine", "http", "metrics", "wire"]),
@@ -87,7 +87,7 @@ const FUNCTION_LINES_OF_NINE_IN_TEN_MAX: usize = 25;
 /// Parameters of a function, `self` not counted.
 const PARAMETERS_MAX: usize = 5;
 /// Code lines of the engine without its tests: an afternoon's reading.
-const ENGINE_CODE_LINES_MAX: usize = 2_005;
+const ENGINE_CODE_LINES_MAX: usize = 2_004;
 
 /// Fails with one line per offence.
 fn check(rule: &str, offences: impl IntoIterator<Item = String>) {

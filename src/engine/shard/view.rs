@@ -17,6 +17,8 @@ pub struct View<'a, S> {
     pub socket: &'a S,
     /// In which form it gets messages.
     pub encoding: &'static Encoding,
+    /// Who it is as a publisher.
+    pub origin: Option<Origin>,
     /// What it has not received yet.
     pub outbound: &'a Outbound,
     /// When its socket took bytes for the last time, or refused them for the first; `None` for one that keeps up.
@@ -31,6 +33,7 @@ impl<S: Socket> Shard<S> {
             id,
             socket: &connection.socket,
             encoding: connection.protocol.encoding(),
+            origin: connection.protocol.origin(),
             outbound: &connection.outbound,
             late_since: self.ladder.backlog.since(id),
         })
@@ -50,10 +53,5 @@ impl<S: Socket> Shard<S> {
     /// Who follows what.
     pub fn subscriptions(&self) -> &Subscriptions {
         &self.subscriptions
-    }
-
-    /// The client that publishes under this name.
-    pub fn publisher(&self, origin: Origin) -> Option<ConnectionId> {
-        self.publishers.get(&origin).copied()
     }
 }
