@@ -6,16 +6,18 @@
 mod canary;
 mod entrance;
 mod labelled;
+mod process;
 
 pub use self::canary::{CANARY_AGE_MAX, CanaryStatus, Expectation};
 pub use self::entrance::{Entrance, Refused};
 use self::labelled::labelled;
+pub use self::process::Process;
 
 use crate::wire::close::CloseCode;
 use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A span as counters and stamps hold it.
 pub(crate) fn microseconds(span: Duration) -> u64 {
@@ -312,6 +314,8 @@ impl BrokerStatus {
 pub struct Registry {
     /// When the process began to serve.
     pub started: Instant,
+    /// The same since 1970, for those who look from outside.
+    pub started_at: Duration,
     /// One per shard.
     pub shards: Arc<[Arc<NodeMetrics>]>,
     /// The broker's node.
@@ -327,6 +331,7 @@ impl Registry {
     pub fn new(shards: usize, broker_kind: &'static str) -> Self {
         Self {
             started: Instant::now(),
+            started_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             shards: (0..shards).map(|_| Arc::default()).collect(),
             broker_node: Arc::default(),
             broker: Arc::new(BrokerStatus::new(broker_kind)),

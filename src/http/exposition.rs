@@ -1,4 +1,7 @@
-//! `/metrics`: the counters as `OpenMetrics` text, which Prometheus reads.
+//! `/metrics`: the counters as Prometheus reads them.
+
+mod classic;
+mod process;
 
 use super::response::Response;
 use super::site::Site;
@@ -12,7 +15,7 @@ use prometheus_client::registry::Unit;
 use std::fmt;
 use std::time::Duration;
 
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Upper bounds of the histograms, in microseconds: a turn is tens of them when calm; a client notices from some
 /// milliseconds on.
@@ -156,7 +159,7 @@ pub(super) fn page(site: &Site) -> Response {
     registry.register_collector(Box::new(Scrape { registry: site.registry.clone(), version: site.settings.version }));
     let mut body = String::new();
     text::encode(&mut body, &registry).expect("a String takes everything");
-    Response::new(200, CONTENT_TYPE, body)
+    Response::new(200, CONTENT_TYPE, classic::rewrite(&body))
 }
 
 /// The counters as they stand when somebody asks.
@@ -173,7 +176,8 @@ impl fmt::Debug for Scrape {
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        self.encode_process(&mut encoder)?;
+        process::encode(&self.registry, &mut encoder)?;
+        self.encode_server(&mut encoder)?;
         self.encode_broker(&mut encoder)?;
         self.encode_canary(&mut encoder)?;
         for series in &PER_SHARD {
@@ -189,7 +193,7 @@ impl Collector for Scrape {
 }
 
 impl Scrape {
-    fn encode_process(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+    fn encode_server(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         encoder
             .encode_descriptor("fanout_build", "What is running", None, MetricType::Info)?
             .encode_info(&[("version", self.version), ("broker", self.registry.broker.kind)])?;

@@ -278,12 +278,14 @@ fn metrics_are_text_that_prometheus_reads() {
     turns.record(3_000_000).unwrap();
     registry.shards[0].share_spans(Span::Turn, &mut turns);
     let reply = Visit::to(site, LOCAL).ask(get("/metrics"));
-    assert_eq!(reply.field("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    assert_eq!(reply.field("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     for line in [
+        "# TYPE fanout_build_info gauge",
         "fanout_build_info{version=\"1.2.3\",broker=\"embedded\"} 1",
         "# TYPE fanout_connections gauge",
         "fanout_connections{shard=\"0\"} 0",
-        "# TYPE fanout_sent_bytes counter",
+        "# HELP fanout_sent_bytes_total Bytes handed to the kernel",
+        "# TYPE fanout_sent_bytes_total counter",
         "fanout_sent_bytes_total{shard=\"1\"} 9",
         "fanout_dropped_total{shard=\"broker\",reason=\"event_too_big\"} 2",
         "fanout_connections_closed_total{shard=\"0\",code=\"4001\"} 0",
@@ -301,11 +303,13 @@ fn metrics_are_text_that_prometheus_reads() {
         "fanout_turn_seconds_bucket{le=\"1.0\",shard=\"0\"} 3",
         "fanout_turn_seconds_bucket{le=\"+Inf\",shard=\"0\"} 4",
         "fanout_turn_seconds_count{shard=\"0\"} 4",
-        "# EOF",
+        "# TYPE process_cpu_seconds_total counter",
     ] {
         assert!(reply.body.lines().any(|found| found == line), "{line} in\n{}", reply.body);
     }
-    assert!(reply.body.contains("\nfanout_broker_canary_age_seconds "), "{}", reply.body);
+    for name in ["fanout_broker_canary_age_seconds", "process_start_time_seconds", "process_resident_memory_bytes"] {
+        assert!(reply.body.contains(&format!("\n{name} ")), "{name} in\n{}", reply.body);
+    }
     assert!(!Visit::new().ask(get("/metrics")).body.contains("canar"), "there is none to be heard");
     let is_sound = |line: &str| line.starts_with("# ") || line.rsplit_once(' ').unwrap().1.parse::<f64>().is_ok();
     assert!(reply.body.lines().all(is_sound), "{}", reply.body);
