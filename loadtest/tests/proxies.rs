@@ -110,3 +110,8 @@ fn clients_pass_nginx_evenly_and_come_back_after_an_instance_was_killed() {
 fn clients_pass_caddy_evenly_and_come_back_after_an_instance_was_killed() {
     check(Proxy::caddy);
 }
+
+#[test]
+fn clients_pass_haproxy_evenly_and_come_back_after_an_instance_was_killed() {
+    check(Proxy::haproxy);
+}

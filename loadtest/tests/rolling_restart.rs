@@ -127,3 +127,8 @@ fn behind_nginx_everybody_is_back_and_gets_everything_published_a_second_later()
 fn behind_caddy_everybody_is_back_and_gets_everything_published_a_second_later() {
     check(Proxy::caddy);
 }
+
+#[test]
+fn behind_haproxy_everybody_is_back_and_gets_everything_published_a_second_later() {
+    check(Proxy::haproxy);
+}

@@ -1,4 +1,5 @@
-//! The distribution's nginx or Caddy with this repository's configuration, on a free port, ended by its process id.
+//! The distribution's nginx, Caddy or `HAProxy` with this repository's configuration, on a free port, ended by its
+//! process id.
 
 use loadtest::{Server, eventually, exchange, free_port};
 use rustix::process::{Pid, Signal, kill_process};
@@ -7,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// The addresses of instances as both configurations have them.
+/// The addresses of instances as all configurations have them.
 const DOCUMENTED: [&str; 3] = ["127.0.0.1:8084", "127.0.0.1:8085", "127.0.0.1:8086"];
 
 /// A running proxy. Ends with this value.
@@ -47,6 +48,18 @@ impl Proxy {
         for name in ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
             command.env(name, &directory);
         }
+        Self::start(command, address, directory)
+    }
+
+    /// `HAProxy` as `deploy/haproxy.cfg` has it.
+    pub(crate) fn haproxy(instances: &[&Server; 3]) -> Self {
+        let (address, directory) = (free_address(), new_directory());
+        let text = replaced(include_str!("../../../deploy/haproxy.cfg"), "bind :80\n", &format!("bind {address}\n"));
+        // It starts only where it may open as many files as it is to carry.
+        let text = replaced(&text, "maxconn 32768", "maxconn 1000");
+        let configuration = write(&directory, &with_instances(text, instances));
+        let mut command = Command::new(program("/usr/sbin/haproxy"));
+        command.args(["-db", "-f"]).arg(configuration);
         Self::start(command, address, directory)
     }
 
