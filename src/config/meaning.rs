@@ -44,6 +44,7 @@ const PREFIX_BYTES: RangeInclusive<usize> = 1..=255;
 /// One sentence about the first mistake.
 pub(super) fn config(arguments: &Arguments, host: &Host) -> Result<Config, Refusal> {
     let listen = listen(arguments)?;
+    let metrics_listen = metrics_listen(arguments, listen)?;
     let broker = broker(arguments)?;
     let broker_listen = arguments.required(Key::BrokerListen, address)?;
     if broker != BrokerChoice::Redis && broker_listen == listen && listen.port() != 0 {
@@ -57,6 +58,7 @@ pub(super) fn config(arguments: &Arguments, host: &Host) -> Result<Config, Refus
     Ok(Config {
         limits: limits(arguments, host, &seating)?,
         listen,
+        metrics_listen,
         cores: seating.shards,
         broker,
         broker_core: seating.broker,
@@ -124,6 +126,16 @@ fn listen(arguments: &Arguments) -> Result<SocketAddr, Refusal> {
         listen.set_port(port);
     }
     Ok(listen)
+}
+
+fn metrics_listen(arguments: &Arguments, listen: SocketAddr) -> Result<Option<SocketAddr>, Refusal> {
+    let metrics_listen = arguments.optional(Key::MetricsListen, address)?;
+    if metrics_listen == Some(listen) && listen.port() != 0 {
+        return Err(Refusal(format!(
+            "--listen (LISTEN) and --metrics-listen (METRICS_LISTEN) are both {listen}; give them two ports"
+        )));
+    }
+    Ok(metrics_listen)
 }
 
 fn flux(arguments: &Arguments) -> Result<Flux, Refusal> {

@@ -65,6 +65,8 @@ use subcommands::Task;
 pub struct Config {
     /// Where clients connect; port 0 lets the kernel choose.
     pub listen: SocketAddr,
+    /// Where metrics are served; `None` is where clients connect. Port 0 lets the kernel choose.
+    pub metrics_listen: Option<SocketAddr>,
     /// The core of each shard; at least one. A core may carry several shards.
     pub cores: Vec<usize>,
     /// Where events come from.

@@ -72,6 +72,7 @@ pub(super) fn value(key: Key, arguments: &Arguments, config: &Config) -> String 
         Key::Profile => arguments.required(Key::Profile, |text| Ok(text.to_owned())).unwrap_or_default(),
         Key::Listen => config.listen.to_string(),
         Key::Port => config.listen.port().to_string(),
+        Key::MetricsListen => config.metrics_listen.map_or("none".to_owned(), |address| address.to_string()),
         Key::Broker => config.broker.word().to_owned(),
         Key::RedisUrl if arguments.is_set(Key::RedisUrl) => redis.to_string(),
         Key::RedisUrl => "none".to_owned(),

@@ -29,6 +29,7 @@ pub enum Key {
     Profile,
     Listen,
     Port,
+    MetricsListen,
     Broker,
     RedisUrl,
     RedisHost,
@@ -205,6 +206,15 @@ pub static SETTINGS: &[Setting] = &[
         kind: Kind::Number { min: 0, max: 65_535, zero: None },
         preset: Preset::Derived("the port of the listen address"),
         description: "Replaces the port of the default listen address; a listen address that is set is taken whole",
+    },
+    Setting {
+        key: Key::MetricsListen,
+        flag: Some("metrics-listen"),
+        environment: Some("METRICS_LISTEN"),
+        group: Group::Address,
+        kind: Kind::Address,
+        preset: Preset::Derived("none"),
+        description: "Where /metrics is served, with /health, /live and /ready, to whoever reaches it; it is then no longer at the clients' address. Open until the process ends: a server that drains is seen doing so",
     },
     Setting {
         key: Key::Broker,

@@ -62,6 +62,7 @@ const EFFECTIVE: &[(&str, &str, &[&str])] = &[
         &[
             "listen = 127.0.0.1:8084 # default",
             "port = 8084 # default: the port of the listen address",
+            "metrics-listen = none # default: none",
             "broker = auto # default",
             "redis-url = none # default: none",
             "redis-host = localhost # default",
@@ -96,6 +97,7 @@ const EFFECTIVE: &[(&str, &str, &[&str])] = &[
         "LISTEN=0.0.0.0:80",
         &["listen = 0.0.0.0:80 # environment LISTEN", "port = 80 # environment LISTEN, which wins over flag --port"],
     ),
+    ("", "METRICS_LISTEN=0.0.0.0:9090", &["metrics-listen = 0.0.0.0:9090 # environment METRICS_LISTEN"]),
     ("--listen [::]:1", "LISTEN=0.0.0.0:80", &["listen = [::]:1 # flag --listen"]),
     ("serve --listen [::]:1", "", &["listen = [::]:1 # flag --listen"]),
     ("--listen [::]:1 serve", "", &["listen = [::]:1 # flag --listen"]),
@@ -198,6 +200,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "REDIS_PORT=6379",
         "environment REDIS_PORT asks for Redis and flag --broker-listen for the embedded broker; choose with --broker \
              redis or --broker embedded",
+    ),
+    (
+        "--metrics-listen 127.0.0.1:8084",
+        "",
+        "--listen (LISTEN) and --metrics-listen (METRICS_LISTEN) are both 127.0.0.1:8084; give them two ports",
     ),
     (
         "--listen 127.0.0.1:6379",

@@ -12,6 +12,7 @@
 //!
 //! While a response is leaving nothing is read: a client that does not read is not served.
 
+use super::audience::Audience;
 use super::inquiry::Inquiry;
 use super::response::Persistence;
 use crate::ear::{TICK, Tick};
@@ -161,6 +162,7 @@ struct Unsent {
 pub(super) struct Exchange {
     pub(super) socket: TcpStream,
     pub(super) peer: SocketAddr,
+    pub(super) audience: Audience,
     pub(super) phase: Phase,
     /// What the request in hand leaves of the connection.
     pub(super) persistence: Persistence,
@@ -177,11 +179,12 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// A connection that was just accepted; `socket` is non-blocking.
-    pub(super) fn new(socket: TcpStream, peer: SocketAddr, now: Tick) -> Self {
+    pub(super) fn new(socket: TcpStream, peer: SocketAddr, audience: Audience, now: Tick) -> Self {
         let deadline = now.after(HEAD_TIME_MAX);
         Self {
             socket,
             peer,
+            audience,
             phase: Phase::Head,
             persistence: Persistence::Implied,
             skip_bytes: 0,

@@ -3,6 +3,7 @@
 //! [`Front`] owns all HTTP connections of one shard. It is driven by readiness and by ticks, never waits, and does
 //! nothing but read, answer and write. Requests of one connection are answered in order, one at a time.
 
+mod audience;
 mod census;
 mod client_address;
 mod console;
@@ -22,6 +23,7 @@ mod routes;
 mod site;
 mod upgrade;
 
+pub use audience::Audience;
 pub use census::{Census, Permit, Places};
 pub use console::lead_here as lead_to_console;
 pub use decline::Decline;
@@ -135,6 +137,11 @@ impl Front {
         self.exchanges.is_empty()
     }
 
+    /// Whether the server has a WebSocket connection, on whichever shard.
+    pub fn anybody_is_connected(&self) -> bool {
+        self.site.registry.admitted() > 0
+    }
+
     /// The socket of an exchange that is not gone.
     pub fn socket(&self, key: ExchangeKey) -> &TcpStream {
         &self.exchanges[key].socket
@@ -150,8 +157,8 @@ impl Front {
     }
 
     /// Takes in a connection, whose socket is non-blocking. Its first request has 5 s to arrive.
-    pub fn accepted(&mut self, socket: TcpStream, peer: SocketAddr, now: Tick) -> ExchangeKey {
-        let exchange = Exchange::new(socket, peer, now);
+    pub fn accepted(&mut self, socket: TcpStream, peer: SocketAddr, audience: Audience, now: Tick) -> ExchangeKey {
+        let exchange = Exchange::new(socket, peer, audience, now);
         let at = exchange.deadline;
         let key = self.exchanges.insert(exchange);
         self.wheel.insert(at, Due { key, at });
@@ -315,7 +322,7 @@ impl Front {
     fn answer(&mut self, key: ExchangeKey, head: &Head<'_>, rest: &mut &[u8], now: Tick) -> ControlFlow<Step> {
         let exchange = &mut self.exchanges[key];
         exchange.persistence = persistence(head);
-        match routes::answer(&self.site, &Request::new(head, exchange.peer)) {
+        match routes::answer(&self.site, exchange.audience, &Request::new(head, exchange.peer)) {
             Answer::Response(response) => {
                 exchange.skip_bytes = head.body_bytes;
                 // Whoever waits for a go-ahead may or may not send the body now (RFC 9110 §10.1.1).

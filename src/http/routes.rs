@@ -1,5 +1,6 @@
 //! The table of routes: what is served where, to whom, and how.
 
+use super::audience::Audience;
 use super::console;
 use super::dismissal;
 use super::door::{self, Access};
@@ -63,15 +64,22 @@ enum Serve {
     Nothing,
 }
 
-/// Paths of families come in front of these, their pages behind.
-static ROUTES: [Route; 14] = [
-    Route { pattern: Pattern::Exactly("/"), access: Access::PrivatePage, serve: Serve::Page(console::page) },
-    Route { pattern: Pattern::Exactly("/console"), access: Access::PrivatePage, serve: Serve::Page(console::page) },
-    Route { pattern: Pattern::Below("/console/"), access: Access::PrivatePage, serve: Serve::File(console::file) },
+/// For everybody who asks how the server is.
+static PROBES: [Route; 3] = [
     Route { pattern: Pattern::Exactly("/health"), access: Access::Everyone, serve: Serve::Page(pages::health) },
     Route { pattern: Pattern::Exactly("/live"), access: Access::Everyone, serve: Serve::Page(pages::health) },
     Route { pattern: Pattern::Exactly("/ready"), access: Access::Everyone, serve: Serve::Page(pages::ready) },
-    Route { pattern: Pattern::Exactly("/metrics"), access: Access::Everyone, serve: Serve::Page(exposition::page) },
+];
+
+/// Where there is a listener for those who watch, theirs alone.
+static METRICS: Route =
+    Route { pattern: Pattern::Exactly("/metrics"), access: Access::Everyone, serve: Serve::Page(exposition::page) };
+
+/// For clients, publishers and administrators. Paths of families come in front of these, their pages behind.
+static ROUTES: [Route; 10] = [
+    Route { pattern: Pattern::Exactly("/"), access: Access::PrivatePage, serve: Serve::Page(console::page) },
+    Route { pattern: Pattern::Exactly("/console"), access: Access::PrivatePage, serve: Serve::Page(console::page) },
+    Route { pattern: Pattern::Below("/console/"), access: Access::PrivatePage, serve: Serve::File(console::file) },
     Route { pattern: Pattern::Exactly("/admin/stats"), access: Access::PrivateDoor, serve: Serve::Page(pages::stats) },
     asked("/admin/connections", inquiry::read_connections),
     asked("/admin/topics", inquiry::read_topics),
@@ -86,15 +94,26 @@ const fn asked(path: &'static str, read: inquiry::Read) -> Route {
     Route { pattern: Pattern::Exactly(path), access: Access::PrivateDoor, serve: Serve::Inquiry(read) }
 }
 
+/// What there is for these.
+fn routes(site: &Site, audience: Audience) -> impl Iterator<Item = &'static Route> {
+    let others: &[Route] = if audience == Audience::Clients { &ROUTES } else { &[] };
+    let metrics = (audience == Audience::Monitors || !site.settings.metrics_are_apart).then_some(&METRICS);
+    PROBES.iter().chain(metrics).chain(others)
+}
+
 /// Finds out what is to be done about a request.
-pub(super) fn answer(site: &Site, request: &Request<'_>) -> Answer {
+pub(super) fn answer(site: &Site, audience: Audience, request: &Request<'_>) -> Answer {
     let path = request.head().path;
-    if let Some(family) = site.families.iter().find(|family| family.path == path) {
+    if let Some(family) = site.families.iter().find(|family| audience == Audience::Clients && family.path == path) {
         let upgrade = pass(site, request, family.access).and_then(|()| upgrade::answer(site, family, request));
         return upgrade.map_or_else(Answer::Response, Answer::Upgrade);
     }
-    if let Some((route, rest)) = ROUTES.iter().find_map(|route| Some((route, route.pattern.rest(path)?))) {
+    if let Some((route, rest)) = routes(site, audience).find_map(|route| Some((route, route.pattern.rest(path)?))) {
         return route.answer(site, request, rest).unwrap_or_else(Answer::Response);
+    }
+    if audience == Audience::Monitors {
+        let hint = "there are /metrics, /health, /live and /ready; everything else is at the clients' address";
+        return Answer::Response(Refusal::new(404, "not found", hint).into());
     }
     let mut pages = site.families.iter().flat_map(|family| &family.pages);
     match pages.find(|(own, _)| own == path) {
@@ -169,9 +188,7 @@ fn held<'a>(head: &Head<'a>) -> impl Iterator<Item = &'a str> {
 
 fn not_found(site: &Site) -> Response {
     let paths: Vec<&str> = site.families.iter().map(|family| family.path.as_str()).collect();
-    let hint = format!(
-        "WebSocket clients connect to {}; there are /console, /health, /ready and /metrics, too",
-        paths.join(", ")
-    );
+    let pages = if site.settings.metrics_are_apart { "/health and /ready" } else { "/health, /ready and /metrics" };
+    let hint = format!("WebSocket clients connect to {}; there are /console, {pages}, too", paths.join(", "));
     Refusal::new(404, "not found", hint).into()
 }

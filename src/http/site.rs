@@ -51,6 +51,8 @@ pub struct HttpSettings {
     pub connections_max: usize,
     /// How long a shard may be behind before new clients are turned away; `None` is for ever.
     pub overload_after: Option<Duration>,
+    /// Whether metrics are served through a listener of their own, and not to clients.
+    pub metrics_are_apart: bool,
     /// Whose word about a client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
     /// This server's version.

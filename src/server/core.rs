@@ -26,7 +26,7 @@ use crate::engine::placement::Placement;
 use crate::engine::protocol::{Notice, PublishError};
 use crate::engine::publication::{Asker, Ticket};
 use crate::engine::shard::{Limits, Shard};
-use crate::http::{self, ExchangeKey, Front, Site, Step};
+use crate::http::{self, Audience, ExchangeKey, Front, Site, Step};
 use crate::inspection::{Question, Reply};
 use crate::mesh::{CONTROLS_PER_LANE, NodeId};
 use crate::metrics::{NodeMetrics, microseconds};
@@ -63,8 +63,10 @@ pub(super) struct Core {
     doorbell: Watched<Arc<Doorbell>>,
     ear: Ear,
     outlet: KernelOutlet,
-    /// Until the drain.
+    /// That of clients, until the drain.
     entrance: Option<Entrance>,
+    /// That of those who watch this server, where there is one on this shard; until the end.
+    monitors: Option<Entrance>,
     ready: Vec<Ready>,
     scratch: Box<[u8]>,
     clock: Clock,
@@ -77,6 +79,14 @@ pub(super) struct Core {
     drain_ends: Option<Tick>,
 }
 
+/// Where connections come from.
+#[derive(Debug)]
+pub(super) struct Doors {
+    pub(super) clients: Listener,
+    /// One shard has it, if there is one.
+    pub(super) monitors: Option<Listener>,
+}
+
 /// The shard's time in ticks.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
@@ -86,12 +96,15 @@ struct Clock {
 
 impl Core {
     /// A core that listens, with no connections yet. Must be called on the thread it will stay on.
-    pub(super) fn new(mesh: MeshNode, ear: Ear, listener: Listener, site: Site, bounds: Bounds) -> io::Result<Self> {
+    pub(super) fn new(mesh: MeshNode, ear: Ear, doors: Doors, site: Site, bounds: Bounds) -> io::Result<Self> {
         let Bounds { limits, spread } = bounds;
         let doorbell = ear.watch(Arc::clone(mesh.doorbell()))?;
         let metrics = Arc::clone(&site.registry.shards[mesh.id().index()]);
         let clock = Clock { started: Instant::now(), now: Tick::default() };
-        let entrance = Entrance::new(listener, ear.clone(), Arc::clone(&metrics), clock.now)?;
+        let entrance =
+            |listener, audience| Entrance::new(listener, audience, ear.clone(), Arc::clone(&metrics), clock.now);
+        let clients = entrance(doors.clients, Audience::Clients)?;
+        let monitors = doors.monitors.map(|listener| entrance(listener, Audience::Monitors)).transpose()?;
         Ok(Self {
             shard: Shard::new(mesh.id(), limits, Arc::clone(&metrics), clock.now),
             leases: Leases::new(clock.now),
@@ -102,7 +115,8 @@ impl Core {
             mesh,
             ear,
             outlet: KernelOutlet::new(),
-            entrance: Some(entrance),
+            entrance: Some(clients),
+            monitors,
             ready: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             clock,
@@ -248,18 +262,22 @@ impl Core {
 
     fn hear_sockets(&mut self) {
         let mut ready = std::mem::take(&mut self.ready);
-        let mut somebody_comes = false;
+        let (mut somebody_comes, mut somebody_looks) = (false, false);
         for socket in ready.drain(..) {
             match Token::of_number(socket.token) {
-                Token::Listener => somebody_comes = true,
+                Token::Listener(Audience::Clients) => somebody_comes = true,
+                Token::Listener(Audience::Monitors) => somebody_looks = true,
                 Token::Exchange(key) => self.hear_exchange(key, socket),
                 Token::Connection(id) => self.hear_connection(id, socket),
             }
         }
         self.ready = ready;
         // Who is here is heard first, and a turn has one ration, in however many backlogs clients wait.
+        if somebody_looks {
+            self.accept(Audience::Monitors);
+        }
         if somebody_comes {
-            self.accept();
+            self.accept(Audience::Clients);
         }
     }
 
@@ -290,11 +308,15 @@ impl Core {
         self.carry_out(key, before, step);
     }
 
-    fn accept(&mut self) {
+    fn accept(&mut self, audience: Audience) {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
-            let Some(entrance) = &mut self.entrance else { return };
+            let entrance = match audience {
+                Audience::Clients => &mut self.entrance,
+                Audience::Monitors => &mut self.monitors,
+            };
+            let Some(entrance) = entrance else { return };
             let Some((socket, peer)) = entrance.accept(self.clock.now) else { return };
-            let key = self.front.accepted(socket, peer, self.clock.now);
+            let key = self.front.accepted(socket, peer, audience, self.clock.now);
             let socket = self.front.socket(key);
             let added = self.ear.add(socket, Token::Exchange(key).number(), Interest::Reads);
             added.expect("a new socket fits into the epoll set");
@@ -381,7 +403,11 @@ impl Core {
         self.shard.tick(now);
         self.keep_leases(now);
         self.front.tick(now);
-        if self.entrance.as_mut().is_some_and(Entrance::still_pauses) {
+        let mut pauses = false;
+        for entrance in self.entrance.iter_mut().chain(&mut self.monitors) {
+            pauses |= entrance.still_pauses();
+        }
+        if pauses {
             self.front.make_room(now);
         }
         self.pace.share(now);
@@ -430,7 +456,9 @@ impl Core {
     }
 
     fn is_drained(&self) -> bool {
-        let is_empty = self.shard.is_empty() && self.front.is_empty();
+        // Those who watch see the whole server drain.
+        let is_watched = self.monitors.is_some() && self.front.anybody_is_connected();
+        let is_empty = self.shard.is_empty() && self.front.is_empty() && !is_watched;
         self.drain_ends.is_some_and(|ends| is_empty || self.clock.now >= ends)
     }
 

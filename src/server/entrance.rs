@@ -14,6 +14,7 @@
 use super::listener::Listener;
 use super::token::Token;
 use crate::ear::{self, Ear, Interest, Tick};
+use crate::http::Audience;
 use crate::metrics::NodeMetrics;
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use std::io;
@@ -32,6 +33,7 @@ const BROKEN_MAX: usize = 8;
 /// One shard's listener, which may pause.
 pub(super) struct Entrance {
     listener: Listener,
+    audience: Audience,
     ear: Ear,
     mood: Mood,
     pause_is_news_from: Tick,
@@ -48,11 +50,17 @@ enum Mood {
 
 impl Entrance {
     /// An entrance that is open.
-    pub(super) fn new(listener: Listener, ear: Ear, metrics: Arc<NodeMetrics>, now: Tick) -> io::Result<Self> {
+    pub(super) fn new(
+        listener: Listener,
+        audience: Audience,
+        ear: Ear,
+        metrics: Arc<NodeMetrics>,
+        now: Tick,
+    ) -> io::Result<Self> {
         for socket in listener.sockets() {
-            ear.add(socket, Token::Listener.number(), Interest::Reads)?;
+            ear.add(socket, Token::Listener(audience).number(), Interest::Reads)?;
         }
-        Ok(Self { listener, ear, mood: Mood::Open, pause_is_news_from: now, metrics })
+        Ok(Self { listener, audience, ear, mood: Mood::Open, pause_is_news_from: now, metrics })
     }
 
     /// The next client, if one waits and may come in.
@@ -111,7 +119,7 @@ impl Entrance {
 
     fn listen_for(&self, interest: Interest) {
         for socket in self.listener.sockets() {
-            let changed = self.ear.change(socket, Token::Listener.number(), interest);
+            let changed = self.ear.change(socket, Token::Listener(self.audience).number(), interest);
             changed.expect("the listener is in the epoll set");
         }
     }

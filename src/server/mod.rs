@@ -17,8 +17,7 @@ mod tcp_info;
 mod token;
 mod tuning;
 
-use self::core::Core;
-use self::listener::Listener;
+use self::core::{Core, Doors};
 use self::signals::Attendant;
 use self::tuning::Tuning;
 use crate::auth::Keyring;
@@ -80,12 +79,14 @@ pub fn serve(config: &Config, host: &Host, filter: Filter) -> Result<(), StartEr
         };
         executors.push(spawn("broker", core, run)?);
     }
-    for (node, listener) in nodes.into_iter().zip(plan.listeners) {
+    let mut monitors = plan.metrics.map(|(_, listener)| listener);
+    for (node, clients) in nodes.into_iter().zip(plan.listeners) {
         let index = node.id().index();
         let keyring = plan.keyring.clone();
         let census = census.clone();
         let site = SitePlan { config: config.clone(), registry: registry.clone(), hasher, keyring, census };
-        let seat = ShardSeat { node, listener, site, broker: broker.take() };
+        let doors = Doors { clients, monitors: monitors.take() };
+        let seat = ShardSeat { node, doors, site, broker: broker.take() };
         executors.push(spawn(&format!("shard-{index}"), config.cores[index], move || seat.run())?);
     }
     for executor in executors {
@@ -97,7 +98,7 @@ pub fn serve(config: &Config, host: &Host, filter: Filter) -> Result<(), StartEr
 /// What a shard's thread is given.
 struct ShardSeat {
     node: MeshNode,
-    listener: Listener,
+    doors: Doors,
     site: SitePlan,
     /// The broker, where it has no core of its own.
     broker: Option<BrokerSeat>,
@@ -109,7 +110,7 @@ impl ShardSeat {
         let broker = self.broker.map(|seat| ear.spawn(seat.run(ear.clone())));
         let Tuning { bounds, http, .. } = Tuning::of(&self.site.config);
         let site = self.site.build(self.node.id(), http);
-        let core = Core::new(self.node, ear.clone(), self.listener, site, bounds).expect("a new epoll set takes more");
+        let core = Core::new(self.node, ear.clone(), self.doors, site, bounds).expect("a new epoll set takes more");
         core.run().await;
         if let Some(broker) = broker {
             ear.hear_until(broker).await;

@@ -28,6 +28,8 @@ const RESP_OUTBOUND_BYTES_MAX: usize = 32 << 20;
 pub enum StartError {
     /// The address for clients cannot be bound.
     Listen(SocketAddr, io::Error),
+    /// The address for those who watch this server cannot be bound.
+    MetricsListen(SocketAddr, io::Error),
     /// The address of the embedded broker cannot be bound.
     BrokerListen(SocketAddr, io::Error),
     /// The file with the keys of tokens cannot be used.
@@ -44,6 +46,10 @@ impl fmt::Display for StartError {
             Self::Listen(address, error) => {
                 let cure = "choose another with --listen or --port";
                 write!(formatter, "cannot listen on {address} for clients ({}): {cure}", plain(error))
+            }
+            Self::MetricsListen(address, error) => {
+                let cure = "choose another with --metrics-listen";
+                write!(formatter, "cannot listen on {address} for metrics ({}): {cure}", plain(error))
             }
             Self::BrokerListen(address, error) => {
                 let cure = "choose another with --broker-listen, or point --redis-url at the Redis that is to be used";
@@ -74,6 +80,8 @@ fn plain(error: &io::Error) -> String {
 pub(super) struct Plan {
     pub(super) address: SocketAddr,
     pub(super) listeners: Vec<Listener>,
+    /// For those who watch this server, where they have an address of their own.
+    pub(super) metrics: Option<(SocketAddr, Listener)>,
     pub(super) broker: BrokerPlan,
     /// What tokens are checked with, where they are asked for.
     pub(super) keyring: Option<Keyring>,
@@ -102,7 +110,15 @@ pub(super) fn plan(config: &Config) -> Result<Plan, StartError> {
     let backlogs = listener::backlogs(config.limits.connections_max, shards);
     let bound = listener::bind(config.listen, shards, backlogs);
     let (address, listeners) = bound.map_err(|error| StartError::Listen(config.listen, error))?;
-    Ok(Plan { address, listeners, broker, keyring })
+    let metrics = config.metrics_listen.map(metrics).transpose()?;
+    Ok(Plan { address, listeners, metrics, broker, keyring })
+}
+
+/// One listener: scrapers and probes are few.
+fn metrics(address: SocketAddr) -> Result<(SocketAddr, Listener), StartError> {
+    let bound = listener::bind(address, 1, 1);
+    let (address, mut listeners) = bound.map_err(|error| StartError::MetricsListen(address, error))?;
+    Ok((address, listeners.pop().expect("one was asked for")))
 }
 
 /// Reads the keys of tokens, where tokens are asked for.
@@ -233,6 +249,7 @@ fn lines(config: &Config, host: &Host, plan: &Plan) -> Vec<String> {
         format!("  auth     {}", access(config)),
         format!("  flux     at {}/ws; {who} may follow {channels} and {broadcasts}", flux.base_path),
         format!("  console  http://{address}/ in a browser"),
+        format!("  metrics  http://{}/metrics", plan.metrics.as_ref().map_or(address, |(address, _)| *address)),
         format!("  listen   websocat 'ws://{address}/ws?username=alice'"),
         format!("  publish  {publish} PUBLISH {}alice '{{\"type\":\"test\"}}'", config.workflow_prefix),
     ];

@@ -50,6 +50,7 @@ fn http(config: &Config) -> HttpSettings {
         event_bytes_max: config.limits.event_bytes_max,
         connections_max: config.limits.connections_max,
         overload_after: config.overload_after,
+        metrics_are_apart: config.metrics_listen.is_some(),
         trusted_proxies: config.trusted_proxies.as_slice().to_vec(),
         version: env!("CARGO_PKG_VERSION"),
     }

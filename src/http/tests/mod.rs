@@ -2,6 +2,7 @@
 
 mod admission;
 mod answers;
+mod audiences;
 mod console;
 mod deadlines;
 mod dismissals;
@@ -81,6 +82,7 @@ fn site() -> Site {
             event_bytes_max: 100_000,
             connections_max: 10,
             overload_after: None,
+            metrics_are_apart: false,
             trusted_proxies: Vec::new(),
             version: "1.2.3",
         },
@@ -106,6 +108,11 @@ impl Visit {
 
     /// A connection that claims to come from `peer`.
     fn to(site: Site, peer: &str) -> Self {
+        Self::through(Audience::Clients, site, peer)
+    }
+
+    /// A connection through the listener for these.
+    fn through(audience: Audience, site: Site, peer: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -115,7 +122,7 @@ impl Visit {
         socket.set_nodelay(true).unwrap();
         let now = Tick::default();
         let mut front = Front::new(site, now);
-        let key = front.accepted(socket, peer.parse().unwrap(), now);
+        let key = front.accepted(socket, peer.parse().unwrap(), audience, now);
         Self { front, client, key, now, scratch: vec![0; 64 * 1024] }
     }
 
