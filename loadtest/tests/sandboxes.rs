@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
-const PYTHON: &str = "/usr/bin/python3";
+const PYTHON: &str = "python3";
 const WITHIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign/within_seccomp.py");
 
 /// A server within this filter of system calls listens, subscribes, delivers, answers and drains.
