@@ -28,6 +28,7 @@ const OTHERS: &[(Key, &str)] = &[
     (Key::RedisPassword, "'p'"),
     (Key::RedisSubscribe, "'channels'"),
     (Key::RedisLinger, "'1s'"),
+    (Key::MetricsListen, "'127.0.0.1:2'"),
     (Key::BrokerListen, "'127.0.0.1:1'"),
     (Key::WorkflowPrefix, "'w'"),
     (Key::ChannelPrefix, "'c'"),
