@@ -101,6 +101,7 @@ const EFFECTIVE: &[(&str, &str, &[&str])] = &[
     ("--listen [::]:1", "LISTEN=0.0.0.0:80", &["listen = [::]:1 # flag --listen"]),
     ("serve --listen [::]:1", "", &["listen = [::]:1 # flag --listen"]),
     ("--listen [::]:1 serve", "", &["listen = [::]:1 # flag --listen"]),
+    ("--port 1 serve --port 2", "PORT=3", &["port = 2 # flag --port"]),
     (
         "",
         "REDIS_HOST=r REDIS_PASSWORD=",
