@@ -5,7 +5,7 @@
 #[path = "console/page.rs"]
 mod page;
 
-use loadtest::{Client, Launch, RawSocket, Redis, Server};
+use loadtest::{Client, FluxClient, Launch, RawSocket, Redis, Server};
 use page::Page;
 use serde_json::json;
 use std::process::Stdio;
@@ -66,6 +66,28 @@ fn plots_move_and_rise_with_what_is_published() {
         page.plays("plotRises", [json!(measure)]);
     }
     page.plays("says", [json!("[data-measure=events] .more"), json!("50 since the start")]);
+    page.close();
+}
+
+#[test]
+fn topics_and_connections_are_listed_and_one_of_them_is_disconnected() {
+    let server = Launch::embedded().start().unwrap();
+    let Some(mut page) = open(&server) else { return };
+    let _follower = FluxClient::connect(server.address).unwrap().following("lobby");
+    let mut bystander = Client::listen(server.address, "alice").unwrap();
+    page.plays("look", [json!("#topics")]);
+    page.plays("says", [json!("#topic-rows"), json!("flux lobby")]);
+    page.plays("says", [json!("#topic-rows"), json!("workflow alice")]);
+    page.plays("listen", [json!("workflow"), json!("mallory")]);
+    page.plays("says", [json!("#connection-rows"), json!("workflow mallory")]);
+    page.plays("says", [json!("#connection-rows"), json!("127.0.0.1:")]);
+    page.plays("disconnect", [json!("mallory")]);
+    page.plays("says", [json!("#connections-said"), json!("Disconnected with 4002")]);
+    page.plays("says", [json!("#listen-state"), json!("closed with 4002")]);
+    page.plays("says", [json!("#connections-none"), json!("Nobody matches")]);
+    server.wait_until("/total/closed/4002", 1);
+    server.publisher().unwrap().publish("alice", "still there").unwrap();
+    assert_eq!(bystander.text().as_deref(), Some("still there"));
     page.close();
 }
 

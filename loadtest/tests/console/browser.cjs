@@ -131,8 +131,6 @@ async function main([url, options = "{}"]) {
   const page = await context.newPage();
   const complaints = [];
   page.on("console", (message) => {
-    // Until the server has these lists.
-    if (/admin.(topics|connections)/.test(message.location().url)) return;
     if (["error", "warning"].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
   });
   page.on("pageerror", (error) => complaints.push(String(error)));

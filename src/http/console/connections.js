@@ -9,6 +9,8 @@ const SHOWN_MAX = 100;
 const TOPICS_MAX = 3;
 /** How long the first press on a button waits for the second. */
 const ARMED_MS = 4000;
+/** What the kernel says a late one waits for. */
+const WAITS = { client: ", does not read", network: ", network" };
 /** Between the last key in the filter and the question. */
 const TYPING_MS = 250;
 
@@ -86,7 +88,8 @@ class ConnectionRow {
   update(connection) {
     this.#name(connection);
     const { address, shard, age_ms: age, queued_bytes: queued, late_ms: late, tcp } = connection;
-    const texts = [address, whole(shard), span(age), queued ? bytes(queued) : "–", late === null ? "–" : span(late)];
+    const waits = WAITS[tcp?.waits_for] ?? "";
+    const texts = [address, whole(shard), span(age), queued ? bytes(queued) : "–", late === null ? "–" : `${span(late)}${waits}`];
     texts.forEach((text, column) => show(this.#cells[column], text));
     this.element.dataset.level = late === null ? "" : "warn";
     const kernel = ({ round_trip_us: trip, unacked, notsent_bytes: unsent, retransmits }) =>

@@ -20,7 +20,7 @@ const sum = (counts) => Object.values(counts ?? {}).reduce((all, count) => all +
  */
 export const MEASURES = {
   connections: { of: (counts) => counts.connections },
-  events: { of: (counts, scope, stats) => (scope === TOTAL ? stats.broker.messages_in : counts.messages_in), grows: true },
+  events: { of: (counts, scope, stats) => (scope === TOTAL ? stats.broker.events_in : counts.messages_in), grows: true },
   frames: { of: (counts) => counts.frames_out, grows: true },
   bytes: { of: (counts) => counts.bytes_out, grows: true },
   late: { of: (counts) => counts.late },

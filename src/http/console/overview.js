@@ -7,10 +7,14 @@ import { Plot } from "./plot.js";
 
 const sum = (counts) => Object.values(counts).reduce((all, one) => all + one, 0);
 
+const eventsSoFar = (counts, { events_in: events, events_unfollowed: unfollowed }, scope) =>
+  scope !== TOTAL ? `${count(counts.messages_in)} since the start`
+  : `${count(events)} since the start${unfollowed > 0 ? `, ${count(unfollowed)} for nobody` : ""}`;
+
 /** What each tile shows; `more` is the line below the number. */
 const TILES = [
   { measure: "connections", title: "Connections", form: whole, unit: "", more: (counts) => `following ${some(counts.topics, "topic")}` },
-  { measure: "events", title: "Events in", form: count, unit: "/s", more: (counts, events) => `${count(events)} since the start` },
+  { measure: "events", title: "Events in", form: count, unit: "/s", more: eventsSoFar },
   { measure: "frames", title: "Frames out", form: count, unit: "/s", more: (counts) => `${count(counts.frames_out)} since the start` },
   { measure: "bytes", title: "Bytes out", form: bytes, unit: "/s", more: (counts) => `${bytes(counts.bytes_out)} since the start` },
   { measure: "late", title: "Late clients", form: whole, unit: "", more: (counts) => `${some(counts.frames_queued, "frame")} waiting, ${bytes(counts.bytes_queued)}` },
@@ -94,8 +98,7 @@ class Tile {
     show(this.#value, text);
     show(this.#top, `${form(this.plot.scale)}${unit}`);
     const counts = countsOf(stats, scope);
-    const events = scope === TOTAL ? stats.broker.messages_in : counts.messages_in;
-    show(this.#more, pointed === null ? more(counts, events) : this.#then(points, pointed));
+    show(this.#more, pointed === null ? more(counts, stats.broker, scope) : this.#then(points, pointed));
     this.element.dataset.level = (measure === "late" || measure === "dropped") && now > 0 ? "warn" : "";
     const highest = Math.max(0, ...points.map(({ value }) => value));
     this.plot.describe(`${title}, the last minutes: now ${text}${unit}, at most ${form(highest)}${unit}`);
