@@ -110,7 +110,7 @@ const PLAYS = {
   async picture(page, path, selector, height) {
     const top = await page.evaluate((selector) => {
       document.activeElement.blur();
-      window.scrollTo(0, 0);
+      window.scrollTo({ top: 0, behavior: "instant" });
       return Math.max(0, document.querySelector(selector).getBoundingClientRect().top - 12);
     }, selector);
     await page.screenshot({ path, fullPage: true, clip: { x: 0, y: top, width: page.viewportSize().width, height } });

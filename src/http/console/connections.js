@@ -23,6 +23,10 @@ export class Connections {
   constructor(families) {
     this.#families = families;
     this.#pane = new Pane(byId("connections"), () => this.#look());
+    families.onChange(() => {
+      this.#rows.show([]);
+      this.#pane.ask();
+    });
     byId("connections-form").addEventListener("submit", (event) => event.preventDefault());
     byId("connections-sort").addEventListener("change", () => this.#pane.ask());
     byId("connections-filter").addEventListener("input", () => {

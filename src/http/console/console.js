@@ -2,12 +2,13 @@
 
 import { Connections } from "./connections.js";
 import { byId, show } from "./elements.js";
+import { Families } from "./families.js";
 import { Feed } from "./feed.js";
 import { History } from "./history.js";
 import { Losses } from "./losses.js";
 import { Overview } from "./overview.js";
 import { State } from "./state.js";
-import { Families, Topics } from "./topics.js";
+import { Topics } from "./topics.js";
 import { Try } from "./try.js";
 
 const history = new History();

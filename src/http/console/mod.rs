@@ -36,12 +36,13 @@ macro_rules! files {
 
 static INDEX: File = File { name: "index.html", content_type: HTML, text: include_str!("index.html") };
 
-static FILES: [File; 18] = files![
+static FILES: [File; 19] = files![
     "connections.js": SCRIPT,
     "console.css": CSS,
     "console.js": SCRIPT,
     "dialect.js": SCRIPT,
     "elements.js": SCRIPT,
+    "families.js": SCRIPT,
     "feed.js": SCRIPT,
     "history.js": SCRIPT,
     "icon.svg": PICTURE,

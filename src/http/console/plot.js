@@ -15,11 +15,11 @@ function svg(tag, attributes) {
   return element;
 }
 
-/** The smallest of 1, 2 and 5 times a power of ten that is not below. */
+/** The smallest round number that is not below. */
 function roundUp(value) {
   if (value <= 1) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].find((step) => step * power >= value) * power;
+  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value) * power;
 }
 
 export class Plot {

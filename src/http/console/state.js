@@ -20,9 +20,9 @@ function complaints(stats, history) {
     [!broker.connected, "bad", brokenBroker(broker)],
     [total.ledger_difference !== 0, "bad", `The ledger is off by ${whole(total.ledger_difference)} frames: this is a bug, please report it`],
     [overloaded, "bad", "Overloaded: new clients are turned away"],
-    [isLate(broker.canary), "warn", `Serving; the canary is late (${span(broker.canary?.age_ms ?? 0)})`],
-    [total.behind_ms > BEHIND_MS, "warn", `Serving; a shard has had no pause for ${span(total.behind_ms)}`],
-    [dropped.length > 0, "warn", `Serving; something was dropped within the last minute (${dropped.join(", ")})`],
+    [isLate(broker.canary), "warn", `Serving, but the canary is late: ${span(broker.canary?.age_ms ?? 0)}`],
+    [total.behind_ms > BEHIND_MS, "warn", `Serving, but a shard has had no pause for ${span(total.behind_ms)}`],
+    [dropped.length > 0, "warn", `Serving, but there were losses within the last minute: ${dropped.join(", ")}`],
   ].filter(([holds]) => holds).map(([, level, sentence]) => [level, sentence]);
 }
 

@@ -1,34 +1,10 @@
-// The busiest topics. Their names show without what stands in front of them at the broker, with their family instead.
+// The busiest topics.
 
 import { byId, make, Rows, show } from "./elements.js";
 import { count, whole } from "./numbers.js";
 import { fetchJson, Pane } from "./pane.js";
 
 const PAGE = "/admin/topics?limit=20";
-
-/** The families that the server speaks with, as it names them. */
-export class Families {
-  #families = [];
-
-  learn(families) {
-    this.#families = families;
-  }
-
-  /** Where a family connects. */
-  path(name, usual) {
-    return this.#families.find((family) => family.name === name)?.path ?? usual;
-  }
-
-  /** A topic for people: its family and its name in there. */
-  label(topic) {
-    const owner = this.#families.find(({ prefix }) => prefix && topic.startsWith(prefix));
-    const name = make("span", { className: "topic", textContent: owner ? topic.slice(owner.prefix.length) : topic });
-    if (!owner) return [name];
-    const badge = make("span", { className: "badge", textContent: owner.name });
-    badge.dataset.family = owner.name;
-    return [badge, " ", name];
-  }
-}
 
 export class Topics {
   #families;
@@ -37,7 +13,11 @@ export class Topics {
 
   constructor(families) {
     this.#families = families;
-    new Pane(byId("topics"), () => this.#look());
+    const pane = new Pane(byId("topics"), () => this.#look());
+    families.onChange(() => {
+      this.#rows.show([]);
+      pane.ask();
+    });
   }
 
   async #look() {
