@@ -5,10 +5,10 @@
 #[path = "console/page.rs"]
 mod page;
 
-use loadtest::{Client, FluxClient, Launch, RawSocket, Redis, Server};
+use loadtest::{Client, FluxClient, Launch, RawSocket, Redis, Server, binary};
 use page::Page;
 use serde_json::json;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -139,6 +139,22 @@ fn an_operator_elsewhere_gives_the_token_as_a_password() {
     page.plays("listen", [json!("workflow"), json!("alice")]);
     page.plays("publishAndReceive", [json!("alice"), json!("an event")]);
     page.close();
+}
+
+#[test]
+fn where_clients_need_a_token_the_page_listens_with_one() {
+    const SECRET: &str = "a-secret-of-thirty-two-bytes-or-so";
+    let launch = Launch::embedded().option("--auth", "token").variable("JWT_HS256_SECRET", SECRET);
+    let server = launch.start().unwrap();
+    let Some(mut page) = open(&server) else { return };
+    page.plays("says", [json!("#link"), json!("live")]);
+    page.plays("press", [json!("#listen")]);
+    page.plays("says", [json!("#listen-state"), json!("not let in")]);
+    let issued = Command::new(binary()).args(["token", "--sub", "alice"]).env("JWT_HS256_SECRET", SECRET).output();
+    let token = String::from_utf8(issued.unwrap().stdout).unwrap();
+    page.plays("listenWithToken", [json!(token.trim())]);
+    page.plays("publishAndReceive", [json!("alice"), json!("an event")]);
+    // A browser complains of the 401: that is no reason to fail.
 }
 
 #[test]

@@ -55,6 +55,17 @@ const PLAYS = {
     if (family === "flux") await shows(page, "#log-rows", "subscribed");
   },
 
+  /** Presses Listen once more, with this token. */
+  async listenWithToken(page, token) {
+    await page.click("#listen-form summary");
+    await page.fill("#listen-token", token);
+    await page.click("#listen");
+    await shows(page, "#listen-state", "listening");
+  },
+
+  /** Presses a button. */
+  press: (page, selector) => page.click(selector),
+
   publish,
 
   receive: receives,

@@ -160,3 +160,11 @@ fn a_file_of_keys_that_has_become_unusable_is_counted_and_changes_nothing() {
     assert!(outcome.is_ok(), "the key is what it was");
     assert_eq!(visit.front.site.metrics().entrance.key_reloads_failed.get(), 1);
 }
+
+#[test]
+fn who_passes_the_private_door_is_asked_for_no_other_token() {
+    let mut site = guarded();
+    site.families[0].access = Access::PrivateDoor;
+    let request = upgrade("", "").replace("a.example", "localhost:8084");
+    assert!(knock(site, LOCAL, request).1.is_ok());
+}
