@@ -92,6 +92,27 @@ fn topics_and_connections_are_listed_and_one_of_them_is_disconnected() {
 }
 
 #[test]
+fn an_event_is_traced_to_its_client_and_one_that_reaches_nobody_to_where_it_ends() {
+    let server = Launch::embedded().start().unwrap();
+    let mut alice = Client::listen(server.address, "alice").unwrap();
+    let Some(mut page) = open(&server) else { return };
+    page.plays("trace", [json!("username"), json!("alice")]);
+    page.plays("says", [json!("#trace-rows"), json!("listens, from 127.0.0.1:")]);
+    page.plays("says", [json!("#trace-state"), json!("1 connection here; the broker gives this server no such event")]);
+    server.publisher().unwrap().publish("alice", "<i>hello</i>").unwrap();
+    assert_eq!(alice.text().as_deref(), Some("<i>hello</i>"));
+    page.plays("says", [json!("#trace-rows"), json!("the kernel has it")]);
+    page.plays("says", [json!("#trace-rows"), json!("<i>hello</i>")]);
+    drop(alice);
+    page.plays("says", [json!("#trace-rows"), json!("closed with 1006")]);
+    server.publisher().unwrap().publish("alice", "too late").unwrap();
+    page.plays("says", [json!("#trace-rows"), json!("nobody of that name is connected here")]);
+    page.plays("press", [json!("#trace")]);
+    page.plays("says", [json!("#trace-state"), json!("stopped")]);
+    page.close();
+}
+
+#[test]
 fn a_redis_that_dies_shows_red_and_green_again_once_it_is_back() {
     let (mut redis, server) = with_redis();
     let Some(mut page) = open(&server) else { return };

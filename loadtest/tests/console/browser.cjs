@@ -98,6 +98,13 @@ const PLAYS = {
     await button.click({ timeout: PATIENCE_MS });
   },
 
+  /** Begins to trace, or ends it. */
+  async trace(page, kind, name) {
+    await page.selectOption("#trace-kind", kind);
+    await page.fill("#trace-name", name);
+    await page.click("#trace");
+  },
+
   /** Listens and publishes with the keyboard alone. */
   async keyboard(page, event) {
     await tabTo(page, "listen-name");

@@ -9,6 +9,7 @@ import { Losses } from "./losses.js";
 import { Overview } from "./overview.js";
 import { State } from "./state.js";
 import { Topics } from "./topics.js";
+import { Trace } from "./trace.js";
 import { Try } from "./try.js";
 
 const history = new History();
@@ -19,6 +20,7 @@ const families = new Families();
 
 new Topics(families);
 new Connections(families);
+new Trace();
 new Try(families);
 
 new Feed({

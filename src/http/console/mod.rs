@@ -36,7 +36,7 @@ macro_rules! files {
 
 static INDEX: File = File { name: "index.html", content_type: HTML, text: include_str!("index.html") };
 
-static FILES: [File; 19] = files![
+static FILES: [File; 20] = files![
     "connections.js": SCRIPT,
     "console.css": CSS,
     "console.js": SCRIPT,
@@ -55,6 +55,7 @@ static FILES: [File; 19] = files![
     "state.js": SCRIPT,
     "theme.js": SCRIPT,
     "topics.js": SCRIPT,
+    "trace.js": SCRIPT,
     "try.js": SCRIPT,
 ];
 
