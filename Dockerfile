@@ -22,4 +22,6 @@ COPY --from=build /built/fanout /usr/local/bin/fanout
 ENV LISTEN=0.0.0.0:8084
 EXPOSE 8084
 USER 65532:65532
+# Whether it serves. Whether clients should be sent here is another question: GET /ready.
+HEALTHCHECK --interval=5s --timeout=3s --start-period=5s --retries=3 CMD ["/usr/local/bin/fanout", "health"]
 ENTRYPOINT ["/usr/local/bin/fanout"]

@@ -6,6 +6,7 @@ pub mod config;
 pub mod control;
 pub mod ear;
 pub mod engine;
+pub mod health;
 pub mod http;
 pub mod inspection;
 pub mod logging;

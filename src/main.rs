@@ -3,7 +3,7 @@
 use fanout::auth::{self, Identity};
 use fanout::config::host::Host;
 use fanout::config::{self, Command, Config, TokenOrder};
-use fanout::{ear, logging, server};
+use fanout::{ear, health, logging, server};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Doctor(config) => host.print_report(&config),
+        Command::Health(config) => report(health::ask(&config)),
         Command::Token(order) => print_token(order),
         Command::Serve(config) => serve(&host, &config),
     }
@@ -33,6 +34,11 @@ fn serve(host: &Host, config: &Config) -> ExitCode {
         },
         Err,
     );
+    report(outcome)
+}
+
+/// Says what went wrong, if something did.
+fn report(outcome: Result<(), String>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {

@@ -68,6 +68,7 @@ fn the_image_serves_without_rights_within_the_seccomp_profile() {
         let answer = exchange(address, "GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n").ok()?;
         (answer.status == 200).then_some(())
     });
+    check(engine.command("podman").args(["healthcheck", "run", "server"]));
     let mut client = Client::listen(address, "alice").unwrap();
     redis.publisher().unwrap().publish("alice", "an event").unwrap();
     assert_eq!(client.text().as_deref(), Some("an event"));

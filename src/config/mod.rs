@@ -235,6 +235,8 @@ pub enum Command {
     Print(String),
     /// Say what the machine allows, [`checklist`], and end.
     Doctor(Box<Config>),
+    /// Ask the server that runs with this, and end.
+    Health(Box<Config>),
     /// Print a token for tests and end.
     Token(TokenOrder),
 }
@@ -297,6 +299,7 @@ pub fn from(
         }
         Task::Serve => Command::Serve(config),
         Task::Doctor => Command::Doctor(config),
+        Task::Health => Command::Health(config),
         Task::Token(words) => Command::Token(config.auth.order(words)?),
         Task::Print(_) | Task::PrintConfig => unreachable!("it was printed above"),
     })

@@ -31,6 +31,7 @@ pub(super) enum Settings {
 pub(super) enum Task {
     Serve,
     Doctor,
+    Health,
     PrintConfig,
     Token(TokenWords),
     /// Print this text, which no setting changes.
@@ -60,6 +61,13 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = &[
         settings: Settings::Every,
         arguments: Vec::new,
         task: |_| Task::Doctor,
+    },
+    Subcommand {
+        name: "health",
+        about: "Asks the server of these settings on this machine whether it serves; exits with 1 if it does not",
+        settings: Settings::Every,
+        arguments: Vec::new,
+        task: |_| Task::Health,
     },
     Subcommand {
         name: "config",

@@ -172,7 +172,11 @@ fn every_value_knows_where_it_came_from() {
 const REFUSED: &[(&str, &str, &str)] = &[
     ("--lisen 1", "", "--lisen is not known; did you mean --listen?"),
     ("--frobnicate=hush", "", "--frobnicate is not known; fanout --help lists what is"),
-    ("swerve", "", "`swerve` is not known; the subcommands are serve, doctor, config, token, completions and man"),
+    (
+        "swerve",
+        "",
+        "`swerve` is not known; the subcommands are serve, doctor, health, config, token, completions and man",
+    ),
     ("--listen", "", "--listen needs a value; fanout --help says which"),
     ("--shards 1 --shards 2", "", "--shards is given twice; give it once"),
     ("--print-config=yes", "", "--print-config takes no value"),

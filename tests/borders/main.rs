@@ -7,7 +7,7 @@ use function::Function;
 use source::{Source, Word, is_part_of};
 
 /// Which rooms of this crate a room may name with `crate::`. The server, which joins them all, is free.
-const NEIGHBOURS: [(&str, &[&str]); 14] = [
+const NEIGHBOURS: [(&str, &[&str]); 15] = [
     ("src/wire", &["wire"]),
     ("src/ear", &["ear"]),
     ("src/mesh", &["ear", "mesh"]),
@@ -21,6 +21,7 @@ const NEIGHBOURS: [(&str, &[&str]); 14] = [
     ("src/auth", &["auth", "wire"]),
     ("src/brokers", &["brokers", "config", "control", "ear", "engine", "mesh", "metrics", "router", "wire"]),
     ("src/config", &[]),
+    ("src/health", &["config"]),
     ("src/logging", &["config"]),
 ];
 
