@@ -9,11 +9,13 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /fanout
 COPY . .
-# What was downloaded and built stays with the builder, so a change of the sources builds the sources alone.
+# What was downloaded and built stays with the builder, so a change of the sources builds the sources alone. Without what
+# debuggers want the program is a quarter of its size; its backtraces still have the names of functions.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/fanout/target \
     cargo build --release --locked --package fanout --bin fanout \
-    && install -D target/release/fanout /built/fanout
+    && install -D target/release/fanout /built/fanout \
+    && strip --strip-debug /built/fanout
 
 # The C library and nothing else: no shell, no package manager; the user is 65532.
 FROM gcr.io/distroless/cc-debian12:nonroot

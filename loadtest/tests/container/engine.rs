@@ -11,7 +11,8 @@ pub(super) const BUILD_IMAGE: &str = "docker.io/library/rust:1.95-bookworm";
 const FINAL_IMAGE: &str = "gcr.io/distroless/cc-debian12:nonroot";
 
 /// What the commands of the Dockerfile need beside cargo.
-const PROGRAMS: [&str; 5] = ["/bin/sh", "/usr/bin/cp", "/usr/bin/install", "/usr/bin/mkdir", "/usr/bin/test"];
+const PROGRAMS: [&str; 6] =
+    ["/bin/sh", "/usr/bin/cp", "/usr/bin/install", "/usr/bin/mkdir", "/usr/bin/strip", "/usr/bin/test"];
 
 const CARGO: &str = include_str!("cargo.sh");
 
