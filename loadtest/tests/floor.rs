@@ -212,7 +212,8 @@ fn check(options: &str, rows: &[&str], recorded: &[&str]) {
 
 #[test]
 fn every_budget_about_deliveries_is_measured_and_recorded() {
-    let rows = ["window-1", "window-16", "flux", "clients", "clients", "users", "shards", "spread"];
+    let mut rows = vec!["window-1", "window-16", "flux", "clients", "clients", "users", "shards"];
+    rows.extend(["shards-instructions", "shards-instructions", "spread"]);
     let recorded = ["clients", "flux", "shards", "users", "window-1", "window-16"];
     check("--only window-1,window-16,flux,clients,users,shards,spread", &rows, &recorded);
 }
