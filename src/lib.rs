@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod brokers;
+pub mod client;
 pub mod config;
 pub mod control;
 pub mod ear;

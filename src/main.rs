@@ -3,7 +3,7 @@
 use fanout::auth::{self, Identity};
 use fanout::config::host::Host;
 use fanout::config::{self, Command, Config, TokenOrder};
-use fanout::{ear, health, logging, server};
+use fanout::{client, ear, health, logging, server};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Doctor(config) => host.print_report(&config),
         Command::Health(config) => report(health::ask(&config)),
         Command::Token(order) => print_token(order),
+        Command::Client(order) => client::run(&order),
         Command::Serve(config) => serve(&host, &config),
     }
 }

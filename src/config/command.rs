@@ -134,7 +134,14 @@ fn in_one_sentence(error: clap::Error) -> clap::Error {
         },
         ErrorKind::MissingRequiredArgument => format!("{} is missing; --help says what it may be", flag()),
         ErrorKind::TooManyValues => format!("{} takes no value", flag()),
-        ErrorKind::ArgumentConflict => format!("{} is given twice; give it once", flag()),
+        ErrorKind::ArgumentConflict => match context(ContextKind::PriorArg) {
+            prior if prior.is_empty() || prior.starts_with(&flag()) => {
+                format!("{} is given twice; give it once", flag())
+            }
+            prior => {
+                format!("{} and {} exclude each other; give one", flag(), prior.split(' ').next().unwrap_or_default())
+            }
+        },
         ErrorKind::InvalidUtf8 => "an argument is not UTF-8; values are UTF-8 text".to_owned(),
         other => format!("{other}; fanout --help says what is understood"),
     };

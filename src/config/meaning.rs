@@ -113,7 +113,7 @@ fn secrets_in_file(arguments: &Arguments) -> Vec<String> {
     SETTINGS.iter().filter(is_there).map(Setting::name).collect()
 }
 
-fn listen(arguments: &Arguments) -> Result<SocketAddr, Refusal> {
+pub(super) fn listen(arguments: &Arguments) -> Result<SocketAddr, Refusal> {
     let mut listen = arguments.required(Key::Listen, address)?;
     let profile_port = arguments.required(Key::Profile, |text| match text {
         "workflow" => Ok(None),
@@ -138,7 +138,7 @@ fn metrics_listen(arguments: &Arguments, listen: SocketAddr) -> Result<Option<So
     Ok(metrics_listen)
 }
 
-fn flux(arguments: &Arguments) -> Result<Flux, Refusal> {
+pub(super) fn flux(arguments: &Arguments) -> Result<Flux, Refusal> {
     Ok(Flux {
         base_path: arguments.required(Key::FluxBasePath, |text| path(text, &[]))?,
         channel_prefix: arguments.required(Key::ChannelPrefix, prefix)?,
@@ -280,7 +280,7 @@ fn address(text: &str) -> Result<SocketAddr, Unfit> {
     text.parse().map_err(|_| Unfit::Shape)
 }
 
-fn prefix(text: &str) -> Result<String, Unfit> {
+pub(super) fn prefix(text: &str) -> Result<String, Unfit> {
     fit(text, |text| {
         let is_plain = |letter: char| !letter.is_control() && !matches!(letter, '*' | '?' | '[' | ']' | '\\');
         PREFIX_BYTES.contains(&text.len()) && text.chars().all(is_plain)
@@ -304,7 +304,7 @@ fn path(text: &str, taken: &[&str]) -> Result<String, Unfit> {
     }
 }
 
-fn token(text: &str) -> Result<Secret, Unfit> {
+pub(super) fn token(text: &str) -> Result<Secret, Unfit> {
     let is_token = TOKEN_BYTES.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     is_token.then(|| Secret::new(text)).ok_or(Unfit::Shape)
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! table.rs     the settings, once             subcommands.rs   the subcommands, once
 //! command.rs   what was typed                 →  help, completions, manual.rs
+//! client.rs    what was typed behind publish, listen and trace
 //! args.rs      what was typed or set, or stands in the file (file.rs)
 //! meaning.rs   parsed, checked, put together  →  Config
 //! host.rs      what the machine allows        →  check.rs says whether that is enough
@@ -14,6 +15,7 @@ mod auth;
 mod bill;
 pub mod bytes;
 pub mod check;
+pub mod client;
 mod command;
 pub mod cores;
 mod example;
@@ -35,10 +37,12 @@ mod subcommands;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod url;
 
 pub use auth::{Auth, TokenOrder};
 pub use bill::{IDLE_CONNECTION_BYTES, IDLE_SOCKET_BYTES, MemoryBill, SHARD_BYTES};
 pub use check::{Check, Verdict, checklist};
+pub use client::ClientOrder;
 pub use example::example;
 pub use host::{Host, IoUringRefusal};
 pub use kind::Kind;
@@ -239,12 +243,15 @@ pub enum Command {
     Health(Box<Config>),
     /// Print a token for tests and end.
     Token(TokenOrder),
+    /// Be a client of a running server.
+    Client(Box<ClientOrder>),
 }
 
 /// Reads the process's own arguments and environment. Ends the process with one sentence about the first mistake (exit
 /// code 2), or with the help or version that was asked for (exit code 0).
 pub fn from_process(host: &Host) -> Command {
-    let mut names = SETTINGS.iter().filter_map(|setting| setting.environment);
+    let settings = SETTINGS.iter().filter_map(|setting| setting.environment);
+    let mut names = settings.chain([client::TOKEN_VARIABLE]);
     let unreadable = |name: &&str| std::env::var_os(name).is_some_and(|text| text.to_str().is_none());
     let outcome = match names.find(unreadable) {
         Some(name) => Err(args::Refusal(format!("{name} is not UTF-8; values are UTF-8 text")).into()),
@@ -291,7 +298,11 @@ pub fn from(
     if let Task::Print(text) = typed.task {
         return Ok(Command::Print(text));
     }
-    let arguments = Arguments::gather(&typed, environment)?;
+    let arguments = Arguments::gather(&typed, &environment)?;
+    if let Task::Client(words) = &typed.task {
+        // What is wrong with a server's settings alone is no client's business.
+        return Ok(Command::Client(Box::new(words.order(&arguments, environment)?)));
+    }
     let config = Box::new(meaning::config(&arguments, host)?);
     Ok(match &typed.task {
         task if *task == Task::PrintConfig || typed.has("print-config") => {
@@ -301,6 +312,6 @@ pub fn from(
         Task::Doctor => Command::Doctor(config),
         Task::Health => Command::Health(config),
         Task::Token(words) => Command::Token(config.auth.order(words)?),
-        Task::Print(_) | Task::PrintConfig => unreachable!("it was printed above"),
+        Task::Print(_) | Task::PrintConfig | Task::Client(_) => unreachable!("it was printed above"),
     })
 }

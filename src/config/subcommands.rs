@@ -1,5 +1,6 @@
 //! The subcommands: one table from which come the parser, the help, completions and the manual page.
 
+use super::client::{self, ClientWords};
 use super::command::command;
 use super::manual::manual;
 use super::table::Key;
@@ -34,6 +35,7 @@ pub(super) enum Task {
     Health,
     PrintConfig,
     Token(TokenWords),
+    Client(ClientWords),
     /// Print this text, which no setting changes.
     Print(String),
 }
@@ -82,6 +84,27 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = &[
         settings: Settings::Only(&[Key::Config]),
         arguments: token_arguments,
         task: |matches| Task::Token(TokenWords::of(matches)),
+    },
+    Subcommand {
+        name: "publish",
+        about: "Publishes an event, or those of standard input, over a running server",
+        settings: Settings::Only(client::SETTINGS),
+        arguments: client::publish_arguments,
+        task: |matches| Task::Client(ClientWords::publish(matches)),
+    },
+    Subcommand {
+        name: "listen",
+        about: "Prints events of usernames and channels as they come, and reconnects; FANOUT_TOKEN holds its token",
+        settings: Settings::Only(client::SETTINGS),
+        arguments: client::listen_arguments,
+        task: |matches| Task::Client(ClientWords::listen(matches)),
+    },
+    Subcommand {
+        name: "trace",
+        about: "Follows events from the broker to each connection, and says where they end",
+        settings: Settings::Only(client::SETTINGS),
+        arguments: client::trace_arguments,
+        task: |matches| Task::Client(ClientWords::trace(matches)),
     },
     Subcommand {
         name: "completions",

@@ -1,5 +1,6 @@
 //! The configuration from outside: arguments and environment in, values, sentences and printed texts out.
 
+mod client;
 mod file;
 mod reload;
 mod texts;
@@ -175,7 +176,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "swerve",
         "",
-        "`swerve` is not known; the subcommands are serve, doctor, health, config, token, completions and man",
+        "`swerve` is not known; the subcommands are serve, doctor, health, config, token, publish, listen, trace, completions and man",
     ),
     ("--listen", "", "--listen needs a value; fanout --help says which"),
     ("--shards 1 --shards 2", "", "--shards is given twice; give it once"),

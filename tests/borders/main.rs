@@ -7,7 +7,7 @@ use function::Function;
 use source::{Source, Word, is_part_of};
 
 /// Which rooms of this crate a room may name with `crate::`. The server, which joins them all, is free.
-const NEIGHBOURS: [(&str, &[&str]); 15] = [
+const NEIGHBOURS: [(&str, &[&str]); 16] = [
     ("src/wire", &["wire"]),
     ("src/ear", &["ear"]),
     ("src/mesh", &["ear", "mesh"]),
@@ -20,6 +20,7 @@ const NEIGHBOURS: [(&str, &[&str]); 15] = [
     ("src/http", &["auth", "ear", "engine", "inspection", "mesh", "metrics", "wire"]),
     ("src/auth", &["auth", "wire"]),
     ("src/brokers", &["brokers", "config", "control", "ear", "engine", "mesh", "metrics", "router", "wire"]),
+    ("src/client", &["client", "config", "wire"]),
     ("src/config", &[]),
     ("src/health", &["config"]),
     ("src/logging", &["config"]),
@@ -43,7 +44,7 @@ const UNKNOWN: [(&str, &[&str], &str); 6] = [
 const SHARED: [&str; 8] = ["Arc", "Mutex", "RwLock", "Condvar", "OnceLock", "LazyLock", "AtomicBool", "AtomicU64"];
 
 /// Who may share what, and why. Everybody else owns what they use.
-const SHARING: [(&str, &[&str], &str); 8] = [
+const SHARING: [(&str, &[&str], &str); 9] = [
     ("src/mesh", &["Arc"], "lanes are how cores meet"),
     ("src/router", &["Arc"], "holds the doorbell of its node and the broker's counters"),
     ("src/ear/doorbell", &["Arc", "AtomicBool"], "doorbells are how they wake each other"),
@@ -54,6 +55,7 @@ const SHARING: [(&str, &[&str], &str); 8] = [
     ),
     ("src/http/census", &["Arc", "Mutex"], "an address has connections on every shard, and its limit is exact"),
     ("src/server", &["Arc"], "hands each thread its doorbell and its counters, and the signal its flag"),
+    ("src/client", &["Arc"], "TLS wants its settings in one; it is a process of its own beside the cores"),
     ("src/brokers/redis", &["Arc"], "the broker's status is read by the shards"),
     ("src/brokers/embedded", &["Arc"], "the broker's status is read by the shards"),
 ];

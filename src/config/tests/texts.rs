@@ -46,7 +46,19 @@ fn the_manual_page_and_the_completions_name_every_setting_and_every_subcommand()
     }
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = document(&format!("completions {shell}"));
-        for word in flags().chain(["serve", "doctor", "config", "token", "completions", "man", "embedded", "expires"]) {
+        for word in flags().chain([
+            "serve",
+            "doctor",
+            "config",
+            "token",
+            "publish",
+            "listen",
+            "trace",
+            "completions",
+            "man",
+            "embedded",
+            "expires",
+        ]) {
             assert!(script.contains(word), "no {word} for {shell}");
         }
     }

@@ -1,0 +1,133 @@
+//! `fanout listen`: prints events as they come.
+
+mod connection;
+mod ending;
+mod message;
+
+use super::clock;
+use super::failure::Failure;
+use super::output::{Output, harmless, note};
+use super::stream::Way;
+use crate::config::client::{Endpoint, Form, Listen, Until};
+use connection::{Connection, Report, Target};
+use message::Event;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Reports of all connections that wait to be printed. Where nobody reads on, the connections stop reading, and the
+/// server says so with 4001.
+const REPORTS_MAX: usize = 16;
+
+/// Between two looks at the time and at whoever reads.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// For goodbyes at the end.
+const GOODBYE_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// An event in a line of JSON.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Line<'a> {
+    Username { at: &'a str, username: &'a str, event: &'a str },
+    Channel { at: &'a str, channel: &'a str, event: &'a RawValue },
+}
+
+/// Prints what comes until it is enough, or for ever.
+///
+/// # Errors
+/// Where one of the connections cannot come back, or standard output takes no more.
+pub(super) fn run(server: &Endpoint, order: &Listen) -> Result<(), Failure> {
+    let way = Way::to(&server.url)?;
+    let (reports, heard) = sync_channel(REPORTS_MAX);
+    let targets = Target::all(order);
+    let mut stops: Vec<Sender<()>> = Vec::new();
+    for (number, target) in targets.iter().enumerate() {
+        let (stop, stopped) = channel();
+        let (reports, way) = (reports.clone(), way.clone());
+        let request = connection::request(server, target, order.notices)?;
+        let connection =
+            Connection { number, way, request, target: target.clone(), notices: order.notices, reports, stopped };
+        thread::spawn(move || connection.stay());
+        stops.push(stop);
+    }
+    drop(reports);
+    let outcome = print_all(&heard, &targets, order);
+    // Whoever hears that nobody listens any more says goodbye to the server, and ends.
+    drop(stops);
+    let deadline = Instant::now() + GOODBYE_TIME_MAX;
+    while heard.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {}
+    outcome
+}
+
+fn print_all(heard: &Receiver<Report>, targets: &[Target], order: &Listen) -> Result<(), Failure> {
+    let Until { count, time } = order.until;
+    let (mut output, mut missing) = (Output::new(), count);
+    let deadline = time.map(|time| Instant::now() + time);
+    while missing != Some(0) {
+        let left = deadline.map_or(LOOK, |deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            break;
+        }
+        match heard.recv_timeout(left.min(LOOK)) {
+            Ok(Report::Event(number, event)) => {
+                output.line(&line(&targets[number], &event, order.form))?;
+                missing = missing.map(|missing| missing - 1);
+            }
+            Ok(Report::Note(number, text)) => {
+                note(&format!("{} {}: {}", clock::now_of_day(), targets[number].name(), harmless(&text)));
+            }
+            Ok(Report::Over(failure)) => return Err(failure),
+            Err(RecvTimeoutError::Timeout) => output.check_reader()?,
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    Ok(())
+}
+
+fn line(target: &Target, event: &Event, form: Form) -> Vec<u8> {
+    let at = match (form, event) {
+        (Form::Plain, Event::Text(text)) => return text.as_bytes().to_vec(),
+        (Form::Plain, Event::Payload(_, payload)) => return payload.get().as_bytes().to_vec(),
+        (Form::Json, _) => clock::now(),
+    };
+    let line = match (event, target) {
+        (Event::Payload(channel, payload), _) => {
+            return in_one_line(&Line::Channel { at: &at, channel, event: payload });
+        }
+        (Event::Text(text), Target::Username(username)) => Line::Username { at: &at, username, event: text.as_str() },
+        (Event::Text(_), Target::Channels(_)) => unreachable!("channels have payloads"),
+    };
+    in_one_line(&line)
+}
+
+/// Line feeds of a payload stand between its tokens, where any space would do.
+fn in_one_line(line: &Line<'_>) -> Vec<u8> {
+    let mut json = serde_json::to_vec(line).expect("texts and payloads are JSON");
+    json.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_printed_as_it_came_or_in_one_line_of_json() {
+        let alice = Target::Username("al\"ice".to_owned());
+        let text = Event::Text("two\nlines".into());
+        assert_eq!(line(&alice, &text, Form::Plain), b"two\nlines");
+        let json = String::from_utf8(line(&alice, &text, Form::Json)).unwrap();
+        assert!(
+            json.starts_with("{\"at\":\"20")
+                && json.ends_with("Z\",\"username\":\"al\\\"ice\",\"event\":\"two\\nlines\"}")
+        );
+        let payload = RawValue::from_string("{\n \"n\": 12345678901234567890123\r\n}".to_owned()).unwrap();
+        let (channels, payload) = (Target::Channels(vec!["a".to_owned()]), Event::Payload("a".to_owned(), payload));
+        assert_eq!(line(&channels, &payload, Form::Plain), b"{\n \"n\": 12345678901234567890123\r\n}");
+        let json = String::from_utf8(line(&channels, &payload, Form::Json)).unwrap();
+        assert!(json.ends_with(",\"channel\":\"a\",\"event\":{  \"n\": 12345678901234567890123  }}"), "{json}");
+    }
+}
