@@ -71,7 +71,7 @@ fn channels_share_a_connection_and_json_says_which_it_was() {
 #[test]
 fn a_listener_comes_back_to_a_server_that_has_restarted() {
     let address = format!("127.0.0.1:{}", free_port());
-    let launch = Launch::embedded().option("--listen", &address).option("--drain-window", "200ms");
+    let launch = Launch::embedded().option("--listen", &address).option("--drain-window", "2s");
     let mut server = launch.clone().start().unwrap();
     let mut listener = listen(&server, &["alice", "--count", "2"]);
     listener.notes(&["alice: connected"]);
