@@ -18,6 +18,18 @@ fn sigterm_closes_every_client_with_1012_and_exits_0() {
 }
 
 #[test]
+fn a_window_of_no_time_is_time_for_every_goodbye() {
+    let mut server = Launch::embedded().option("--drain-window", "0s").start().unwrap();
+    let mut clients: Vec<_> = (0..20).map(|_| Client::listen(server.address, "alice").unwrap()).collect();
+    server.wait_until("/total/connections", 20);
+    server.terminate().unwrap();
+    for client in &mut clients {
+        assert_eq!(client.close_code(), Some(1012));
+    }
+    assert_eq!(server.wait(PATIENCE).unwrap().code(), Some(0));
+}
+
+#[test]
 fn those_who_asked_for_notices_are_told_before_the_close() {
     let mut server = Launch::embedded().start().unwrap();
     let mut client = Client::connect(server.address, "/ws?username=alice&meta=1").unwrap();

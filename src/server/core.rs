@@ -438,7 +438,7 @@ impl Core {
         self.entrance = None;
         self.front.drain();
         self.shard.drain(window);
-        self.drain_ends = Some(self.clock.now.after(window).after(TICK));
+        self.drain_ends = Some(self.clock.now.after(window).after(2 * TICK));
     }
 
     /// Requests that are in the kernel when the drain begins are still answered.

@@ -1,7 +1,7 @@
 //! How connections end: answered, closed, silent, drained or broken.
 
 use super::Shard;
-use crate::ear::Beat;
+use crate::ear::{Beat, TICK};
 use crate::engine::connection::{ConnectionId, Following, Phase, Socket, Subscription};
 use crate::engine::frame::{Content, Frame};
 use crate::engine::protocol::{Notice, Seat};
@@ -20,14 +20,15 @@ impl<S: Socket> Shard<S> {
     /// half of it, are for what still waits for those who are closed last; what is left then is dropped.
     pub fn drain(&mut self, window: Duration) {
         let spread = window.saturating_sub(LINGER).max(window / 2);
-        self.drain_ends = Some(self.now.after(window));
+        // However short it is, every close is written before its connection is given up.
+        self.drain_ends = Some(self.now.after(window).after(TICK));
         self.distribute();
         for id in self.connections.keys().collect::<Vec<_>>() {
             let pause = spread.mul_f64(fastrand::f64());
             let reconnect_after_ms = milliseconds(pause);
             self.tell(id, &Notice::Draining { reconnect_after_ms });
             self.departures.insert(self.now.after(pause), id);
-            self.timers.insert(self.now.after(window), id);
+            self.timers.insert(self.now.after(window).after(TICK), id);
         }
     }
 
