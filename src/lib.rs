@@ -5,6 +5,7 @@ pub mod brokers;
 pub mod client;
 pub mod config;
 pub mod control;
+pub mod doctor;
 pub mod ear;
 pub mod engine;
 pub mod health;

@@ -3,7 +3,7 @@
 use fanout::auth::{self, Identity};
 use fanout::config::host::Host;
 use fanout::config::{self, Command, Config, TokenOrder};
-use fanout::{client, ear, health, logging, server};
+use fanout::{client, doctor, ear, health, logging, server};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
             print!("{text}");
             ExitCode::SUCCESS
         }
-        Command::Doctor(config) => host.print_report(&config),
+        Command::Doctor(config, order) => doctor::examine(&config, &host, order),
         Command::Health(config) => report(health::ask(&config)),
         Command::Token(order) => print_token(order),
         Command::Client(order) => client::run(&order),

@@ -5,6 +5,7 @@ use super::secret::Secret;
 use super::span::Span;
 use super::subcommands::TokenWords;
 use super::table::Key;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,6 +44,11 @@ pub struct TokenOrder {
 }
 
 impl Auth {
+    /// Whether those who are asked for nothing may come to this address from other machines.
+    pub fn leaves_open(&self, address: SocketAddr) -> bool {
+        !self.is_required && !address.ip().to_canonical().is_loopback()
+    }
+
     pub(super) fn of(arguments: &Arguments) -> Result<Self, Refusal> {
         let is_required = arguments.required(Key::Auth, |text| match text {
             "none" => Ok(false),
@@ -94,4 +100,27 @@ fn secret(text: &str) -> Result<Secret, Unfit> {
 fn path(text: &str) -> Result<PathBuf, Unfit> {
     let is_path = (1..=PATH_BYTES_MAX).contains(&text.len()) && !text.contains('\0');
     is_path.then(|| PathBuf::from(text)).ok_or(Unfit::Shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_server_that_asks_nobody_and_is_reached_from_elsewhere_is_open_to_strangers() {
+        for (is_required, address, expected) in [
+            (false, "127.0.0.1:8084", false),
+            (false, "127.1.2.3:8084", false),
+            (false, "[::1]:8084", false),
+            (false, "[::ffff:127.0.0.1]:8084", false),
+            (false, "0.0.0.0:8084", true),
+            (false, "[::]:8084", true),
+            (false, "10.0.0.1:8084", true),
+            (false, "[2001:db8::1]:8084", true),
+            (true, "0.0.0.0:8084", false),
+        ] {
+            let auth = Auth { is_required, secret: None, keys: None };
+            assert_eq!(auth.leaves_open(address.parse().unwrap()), expected, "{is_required} {address}");
+        }
+    }
 }

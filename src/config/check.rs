@@ -6,7 +6,6 @@ use super::bytes::ByteSize;
 use super::cores::Ranges;
 use super::host::{Host, IoUringRefusal};
 use std::fmt;
-use std::process::ExitCode;
 
 /// Locked memory the executor demands before it starts, whatever it then locks (glommio 0.9, `Reactor::new`).
 const MEMLOCK_BYTES_MIN: u64 = 512 << 10;
@@ -30,24 +29,25 @@ pub struct Check {
     pub cure: String,
 }
 
-/// How a check stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a check stands; the worse is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// As it should be.
     Fine,
     /// It works, worse than it could.
-    Poor,
-    /// It cannot work: the start is refused.
-    Impossible,
+    Warning,
+    /// It cannot work.
+    Failure,
 }
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Fine => "fine",
-            Self::Poor => "poor",
-            Self::Impossible => "impossible",
-        })
+impl Verdict {
+    /// As it is printed.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Fine => "ok",
+            Self::Warning => "warning",
+            Self::Failure => "failure",
+        }
     }
 }
 
@@ -60,16 +60,19 @@ impl fmt::Display for Check {
 }
 
 impl Check {
-    fn fine(what: &'static str, detail: String) -> Self {
-        Self { what, verdict: Verdict::Fine, detail, cure: String::new() }
+    /// Nothing needs doing.
+    pub fn fine(what: &'static str, detail: impl Into<String>) -> Self {
+        Self { what, verdict: Verdict::Fine, detail: detail.into(), cure: String::new() }
     }
 
-    fn poor(what: &'static str, detail: String, cure: impl Into<String>) -> Self {
-        Self { what, verdict: Verdict::Poor, detail, cure: cure.into() }
+    /// It would be better with this cure.
+    pub fn warning(what: &'static str, detail: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { what, verdict: Verdict::Warning, detail: detail.into(), cure: cure.into() }
     }
 
-    fn impossible(what: &'static str, detail: String, cure: impl Into<String>) -> Self {
-        Self { what, verdict: Verdict::Impossible, detail, cure: cure.into() }
+    /// It cannot work without this cure.
+    pub fn failure(what: &'static str, detail: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { what, verdict: Verdict::Failure, detail: detail.into(), cure: cure.into() }
     }
 }
 
@@ -85,41 +88,33 @@ impl Host {
     /// Why a start would fail, in one sentence that names the cure; `None` where it would not.
     pub fn refuse(&self, config: &Config) -> Option<String> {
         let checks = self.report(config);
-        checks.iter().find(|check| check.verdict == Verdict::Impossible).map(ToString::to_string)
-    }
-
-    /// Prints the check list; failure if something is impossible.
-    pub fn print_report(&self, config: &Config) -> ExitCode {
-        let checks = self.report(config);
-        print!("{}", checklist(&checks));
-        let is_hopeless = checks.iter().any(|check| check.verdict == Verdict::Impossible);
-        if is_hopeless { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        checks.iter().find(|check| check.verdict == Verdict::Failure).map(ToString::to_string)
     }
 
     fn rings(&self) -> Check {
         let what = "io_uring";
         match &self.io_uring {
             Ok(()) => Check::fine(what, "allowed".to_owned()),
-            Err(IoUringRefusal::Disabled(value)) => Check::impossible(
+            Err(IoUringRefusal::Disabled(value)) => Check::failure(
                 what,
                 format!("switched off on this machine (kernel.io_uring_disabled is {value})"),
                 "switch it on with `sysctl -w kernel.io_uring_disabled=0`",
             ),
-            Err(IoUringRefusal::Forbidden) => Check::impossible(
+            Err(IoUringRefusal::Forbidden) => Check::failure(
                 what,
                 "forbidden to this process, most often by a container's seccomp profile".to_owned(),
                 "start the container with a seccomp profile that allows io_uring_setup, io_uring_enter and \
-                 io_uring_register, or with `--security-opt seccomp=unconfined`",
+                 io_uring_register, such as `--security-opt seccomp=deploy/seccomp.json`",
             ),
-            Err(IoUringRefusal::Missing) => Check::impossible(
+            Err(IoUringRefusal::Missing) => Check::failure(
                 what,
                 "unknown to this kernel or sandbox".to_owned(),
                 "run on Linux 5.8 or newer, with a seccomp profile that allows it and not inside gVisor",
             ),
             Err(IoUringRefusal::TooOld) => {
-                Check::impossible(what, "too old in this kernel".to_owned(), "run on Linux 5.8 or newer")
+                Check::failure(what, "too old in this kernel".to_owned(), "run on Linux 5.8 or newer")
             }
-            Err(IoUringRefusal::Other(reason)) => Check::impossible(
+            Err(IoUringRefusal::Other(reason)) => Check::failure(
                 what,
                 format!("no ring can be made ({reason})"),
                 "raise the limit on locked memory (`ulimit -l`, LimitMEMLOCK= in systemd) and see the kernel's log",
@@ -132,7 +127,7 @@ impl Host {
         match self.memlock_bytes {
             None => Check::fine(what, "no limit".to_owned()),
             Some(bytes) if bytes >= MEMLOCK_BYTES_MIN => Check::fine(what, format!("{} allowed", ByteSize(bytes))),
-            Some(bytes) => Check::impossible(
+            Some(bytes) => Check::failure(
                 what,
                 format!("{} allowed, {} needed", ByteSize(bytes), ByteSize(MEMLOCK_BYTES_MIN)),
                 "raise it with `ulimit -l 512`, LimitMEMLOCK=512K in systemd or `--ulimit memlock=524288` for a container",
@@ -148,9 +143,9 @@ impl Host {
         let detail = format!("{allowed}{raised}, {needed} needed for {connections} connections");
         let cure = "raise the hard limit (`ulimit -Hn`, LimitNOFILE= in systemd, `--ulimit nofile=` for a container)";
         if needed > self.open_files {
-            Check::impossible(what, detail, format!("{cure} or lower --max-connections"))
+            Check::failure(what, detail, format!("{cure} or lower --max-connections"))
         } else if connections < CONNECTIONS_FEW && self.open_files < CONNECTIONS_FEW as u64 {
-            Check::poor(what, detail, cure)
+            Check::warning(what, detail, cure)
         } else {
             Check::fine(what, detail)
         }
@@ -169,7 +164,7 @@ impl Host {
         let counted = if shards == 1 { "1 shard".to_owned() } else { format!("{shards} shards") };
         let detail = format!("{counted} on {}, {broker}; allowed are {}", Ranges(&used), Ranges(&self.allowed_cores));
         if shards > used.len() {
-            Check::poor(what, detail, "take no more shards than cores (--shards): they only wait for each other")
+            Check::warning(what, detail, "take no more shards than cores (--shards): they only wait for each other")
         } else {
             Check::fine(what, detail)
         }
@@ -181,7 +176,7 @@ fn memory(bytes: u64, config: &Config) -> Check {
     let needed = bill.idle_total_bytes();
     let detail = format!("{} there, {} for {} idle connections", rounded(bytes), rounded(needed), bill.connections_max);
     if needed > bytes {
-        Check::poor("memory", detail, "lower --max-connections or add memory")
+        Check::warning("memory", detail, "lower --max-connections or add memory")
     } else {
         Check::fine("memory", detail)
     }
@@ -190,17 +185,8 @@ fn memory(bytes: u64, config: &Config) -> Check {
 fn backlog(connections: u64) -> Check {
     let detail = format!("{connections} connections may wait to be accepted");
     if connections < BACKLOG_MIN {
-        Check::poor("backlog", detail, "raise it with `sysctl -w net.core.somaxconn=4096`")
+        Check::warning("backlog", detail, "raise it with `sysctl -w net.core.somaxconn=4096`")
     } else {
         Check::fine("backlog", detail)
     }
-}
-
-/// The check list as `fanout doctor` prints it: a line per check, and its cure under it.
-pub fn checklist(checks: &[Check]) -> String {
-    let lines = checks.iter().map(|Check { what, verdict, detail, cure }| {
-        let cure = if cure.is_empty() { String::new() } else { format!("{:28}→ {cure}\n", "") };
-        format!("{verdict:12}{what:16}{detail}\n{cure}")
-    });
-    lines.collect()
 }

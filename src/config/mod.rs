@@ -18,6 +18,7 @@ pub mod check;
 pub mod client;
 mod command;
 pub mod cores;
+pub mod doctor;
 mod example;
 mod file;
 pub mod host;
@@ -41,8 +42,9 @@ pub mod url;
 
 pub use auth::{Auth, TokenOrder};
 pub use bill::{IDLE_CONNECTION_BYTES, IDLE_SOCKET_BYTES, MemoryBill, SHARD_BYTES};
-pub use check::{Check, Verdict, checklist};
+pub use check::{Check, Verdict};
 pub use client::ClientOrder;
+pub use doctor::DoctorOrder;
 pub use example::example;
 pub use host::{Host, IoUringRefusal};
 pub use kind::Kind;
@@ -237,8 +239,8 @@ pub enum Command {
     Serve(Box<Config>),
     /// Print this text and end.
     Print(String),
-    /// Say what the machine allows, [`checklist`], and end.
-    Doctor(Box<Config>),
+    /// Say what the machine allows and what stands in the way, and end.
+    Doctor(Box<Config>, DoctorOrder),
     /// Ask the server that runs with this, and end.
     Health(Box<Config>),
     /// Print a token for tests and end.
@@ -309,7 +311,7 @@ pub fn from(
             Command::Print(printout::printout(&arguments, &config))
         }
         Task::Serve => Command::Serve(config),
-        Task::Doctor => Command::Doctor(config),
+        Task::Doctor(order) => Command::Doctor(config, *order),
         Task::Health => Command::Health(config),
         Task::Token(words) => Command::Token(config.auth.order(words)?),
         Task::Print(_) | Task::PrintConfig | Task::Client(_) => unreachable!("it was printed above"),

@@ -2,6 +2,7 @@
 
 use super::client::{self, ClientWords};
 use super::command::command;
+use super::doctor::{self, DoctorOrder};
 use super::manual::manual;
 use super::table::Key;
 use clap::{Arg, ArgMatches, value_parser};
@@ -31,7 +32,7 @@ pub(super) enum Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Task {
     Serve,
-    Doctor,
+    Doctor(DoctorOrder),
     Health,
     PrintConfig,
     Token(TokenWords),
@@ -61,8 +62,8 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = &[
         name: "doctor",
         about: "Says what this machine allows and what stands in the way; exits with 1 if it cannot serve",
         settings: Settings::Every,
-        arguments: Vec::new,
-        task: |_| Task::Doctor,
+        arguments: doctor::arguments,
+        task: |matches| Task::Doctor(DoctorOrder::of(matches)),
     },
     Subcommand {
         name: "health",

@@ -43,6 +43,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub use self::start::StartError;
+pub(crate) use self::start::{plain, redis_answers, redis_patterns};
 
 /// How long the broker may take over what clients have published before they left: many round trips to a healthy one.
 const LAST_PUBLICATIONS_TIMEOUT: Duration = Duration::from_secs(1);

@@ -67,7 +67,8 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-fn plain(error: &io::Error) -> String {
+/// Why an address cannot be bound, in plain words.
+pub(crate) fn plain(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => "another program listens there".to_owned(),
         io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
@@ -137,7 +138,7 @@ fn embedded(address: SocketAddr) -> Result<BrokerPlan, StartError> {
 }
 
 /// Whether something that speaks RESP answers there: any reply counts, a demand for a password too.
-fn redis_answers(host: &str, port: u16) -> bool {
+pub(crate) fn redis_answers(host: &str, port: u16) -> bool {
     let Ok(addresses) = (host, port).to_socket_addrs() else { return false };
     addresses.into_iter().any(|address| {
         let answer = || -> io::Result<u8> {
@@ -181,16 +182,23 @@ impl BrokerPlan {
 
 fn subscribing(config: &Config, hasher: TopicHasher) -> Subscribing {
     match config.redis_subscribe {
-        RedisSubscribe::Patterns => {
-            Subscribing::Patterns(protocols::patterns(&super::protocol_settings(config), hasher))
-        }
+        RedisSubscribe::Patterns => Subscribing::Patterns(patterns(config, hasher)),
         RedisSubscribe::Channels => Subscribing::Channels { linger: config.redis_linger },
     }
 }
 
+/// What the families follow, as Redis matches it.
+pub(crate) fn redis_patterns(config: &Config) -> Vec<String> {
+    patterns(config, TopicHasher::random())
+}
+
+fn patterns(config: &Config, hasher: TopicHasher) -> Vec<String> {
+    protocols::patterns(&super::protocol_settings(config), hasher)
+}
+
 /// Says in a few lines what runs, what bounds it, and what to type next.
 pub(super) fn announce(config: &Config, host: &Host, plan: &Plan) {
-    if is_open_to_strangers(&config.auth, plan.address) {
+    if config.auth.leaves_open(plan.address) {
         tracing::warn!(
             address = %plan.address,
             "NOBODY IS ASKED WHO HE IS: whoever reaches this address may listen as anybody; --auth token asks for a \
@@ -256,11 +264,6 @@ fn lines(config: &Config, host: &Host, plan: &Plan) -> Vec<String> {
     lines.into_iter().chain(file).collect()
 }
 
-/// Whether those who are asked for nothing may come from other machines.
-fn is_open_to_strangers(auth: &Auth, address: SocketAddr) -> bool {
-    !auth.is_required && !address.ip().to_canonical().is_loopback()
-}
-
 /// Who may connect, and as whom.
 fn access(config: &Config) -> String {
     let Auth { is_required, secret, keys } = &config.auth;
@@ -273,28 +276,5 @@ fn access(config: &Config) -> String {
         (true, _) => format!("clients need a token that is checked with {from}"),
         (false, false) => "none: anybody may listen as anybody (--auth token asks for a token)".to_owned(),
         (false, true) => format!("none: anybody may listen as anybody, and {from} is not used (--auth token)"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_server_that_asks_nobody_and_is_reached_from_elsewhere_is_open_to_strangers() {
-        for (is_required, address, expected) in [
-            (false, "127.0.0.1:8084", false),
-            (false, "127.1.2.3:8084", false),
-            (false, "[::1]:8084", false),
-            (false, "[::ffff:127.0.0.1]:8084", false),
-            (false, "0.0.0.0:8084", true),
-            (false, "[::]:8084", true),
-            (false, "10.0.0.1:8084", true),
-            (false, "[2001:db8::1]:8084", true),
-            (true, "0.0.0.0:8084", false),
-        ] {
-            let auth = Auth { is_required, secret: None, keys: None };
-            assert_eq!(is_open_to_strangers(&auth, address.parse().unwrap()), expected, "{is_required} {address}");
-        }
     }
 }
