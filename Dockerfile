@@ -3,8 +3,8 @@
 # It needs io_uring, which Docker's, Podman's and Kubernetes' default profiles refuse: run it with deploy/seccomp.json,
 # which says why. deploy/compose.yaml and deploy/kubernetes do.
 #
-#   docker run --publish 8084:8084 --security-opt seccomp=deploy/seccomp.json --ulimit nofile=65536:65536 \
-#     --env REDIS_URL=redis://redis.example.org fanout
+#   docker run --publish 8084:8084 --security-opt seccomp=deploy/seccomp.json --ulimit nofile=65536 \
+#     --ulimit memlock=8388608 --env REDIS_URL=redis://redis.example.org fanout
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /fanout

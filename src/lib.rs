@@ -8,7 +8,6 @@ pub mod control;
 pub mod doctor;
 pub mod ear;
 pub mod engine;
-pub mod health;
 pub mod http;
 pub mod inspection;
 pub mod logging;

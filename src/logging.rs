@@ -1,26 +1,24 @@
 //! Log lines on standard error: text for people, JSON for machines, never a payload, never a password.
 
-use crate::config::{Log, LogFormat};
-use std::io;
+use crate::config::{Form, Log};
+use std::io::{self, IsTerminal};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::reload::Handle;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::reload::{self, Handle};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, fmt};
 
 /// Lines that may wait for a slow terminal or pipe, about 20 MB at worst; beyond it lines are lost rather than a shard
 /// held up.
 const LINES_WAITING_MAX: usize = 128_000;
 
 /// What is logged, for as long as the process runs.
-pub struct Filter(Box<dyn Fn(EnvFilter) + Send>);
+pub struct Filter(Handle<EnvFilter, Registry>);
 
 impl Filter {
     /// Logs by other directives from now on; the configuration has accepted them.
     pub fn set(&self, directives: &str) {
-        self.0(EnvFilter::new(directives));
-    }
-
-    fn of<S: 'static>(handle: Handle<EnvFilter, S>) -> Self {
-        Self(Box::new(move |filter| handle.reload(filter).expect("the log lives as long as the process")))
+        self.0.reload(EnvFilter::new(directives)).expect("the log lives as long as the process");
     }
 }
 
@@ -30,23 +28,14 @@ impl Filter {
 pub fn start(log: &Log) -> (WorkerGuard, Filter) {
     let builder = NonBlockingBuilder::default().buffered_lines_limit(LINES_WAITING_MAX).lossy(true);
     let (writer, guard) = builder.thread_name("log").finish(io::stderr());
-    let filter = EnvFilter::new(&log.filter);
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
-    let filter = match log.format {
-        LogFormat::Text => {
-            let lines = lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).with_filter_reloading();
-            let filter = Filter::of(lines.reload_handle());
-            lines.init();
-            filter
-        }
-        LogFormat::Json => {
-            let lines = lines.json().flatten_event(true).with_filter_reloading();
-            let filter = Filter::of(lines.reload_handle());
-            lines.init();
-            filter
-        }
+    let (filter, handle) = reload::Layer::new(EnvFilter::new(&log.filter));
+    let lines = fmt::layer().with_writer(writer).with_target(false);
+    let lines = match log.format {
+        Form::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+        Form::Json => lines.json().flatten_event(true).boxed(),
     };
-    (guard, filter)
+    tracing_subscriber::registry().with(filter).with(lines).init();
+    (guard, Filter(handle))
 }
 
 /// A panic on one core ends the whole process: a server that is half dead would keep its clients and not serve them.

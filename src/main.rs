@@ -3,7 +3,8 @@
 use fanout::auth::{self, Identity};
 use fanout::config::host::Host;
 use fanout::config::{self, Command, Config, TokenOrder};
-use fanout::{client, doctor, ear, health, logging, server};
+use fanout::{client, doctor, ear, logging, server};
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -13,14 +14,11 @@ fn main() -> ExitCode {
     keep_pages_small();
     let host = Host::look();
     match config::from_process(&host) {
-        Command::Print(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
-        Command::Doctor(config, order) => doctor::examine(&config, &host, order),
-        Command::Health(config) => report(health::ask(&config)),
-        Command::Token(order) => print_token(order),
-        Command::Client(order) => client::run(&order),
+        Command::Print(text) => report(print(&text)),
+        Command::Doctor(config, order) => doctor::examine(&config, &host, &order),
+        Command::Health(config) => report(client::health(&config)),
+        Command::Token(order) => report(print(&token(order))),
+        Command::Client(order) => report(client::run(&order)),
         Command::Serve(config) => serve(&host, &config),
     }
 }
@@ -49,10 +47,17 @@ fn report(outcome: Result<(), String>) -> ExitCode {
     }
 }
 
-fn print_token(order: TokenOrder) -> ExitCode {
+/// Prints whole lines. Whoever has closed the pipe has read enough of them.
+fn print(lines: &str) -> Result<(), String> {
+    match io::stdout().write_all(lines.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!("standard output takes no more: {error}")),
+        _ => Ok(()),
+    }
+}
+
+fn token(order: TokenOrder) -> String {
     let TokenOrder { secret, subject, usernames, lifetime } = order;
-    println!("{}", auth::issue(&Identity { subject, usernames, lifetime }, secret.expose(), ear::wall_clock()));
-    ExitCode::SUCCESS
+    auth::issue(&Identity { subject, usernames, lifetime }, secret.expose(), ear::wall_clock()) + "\n"
 }
 
 /// Without this the allocator's arenas fill huge pages: 24 MB more at start, and a client's memory drowns in it.

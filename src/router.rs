@@ -306,8 +306,8 @@ impl State {
 
     fn tell(&mut self, ticket: Ticket, question: &Question) {
         let Question::Trace(target, from) = question else { unreachable!("only shards are asked for anything else") };
-        let from = from.get(self.mesh.id().index()).copied().unwrap_or(0);
-        let account = self.traces.ask(target, from, Instant::now());
+        let node = self.mesh.id();
+        let account = self.traces.attend(target, Instant::now()).map(|trace| trace.account(from, node));
         self.mesh.send(ticket.node, Control::Answer(ticket, Box::new(Reply::Trace(account))));
     }
 

@@ -1,7 +1,7 @@
 //! What a flux client says, through `protocols::flux`, from its text to what everybody else gets.
 //!
 //! - Every message has exactly one consequence: an answer, a subscription, its end, or an event for the broker.
-//! - An answer is a text frame with a JSON object; an error has one of the codes that the README lists.
+//! - An answer is a text frame with a JSON object; an error has one of the codes that src/protocols/README.md lists.
 //! - A channel is 1 to 255 bytes without control characters, the one that the message names.
 //! - What is published is not above the limit, and the broker's way turns it into a message for everybody but its
 //!   sender, with the payload byte for byte.

@@ -157,6 +157,11 @@ pub fn exchange(address: SocketAddr, request: &str) -> io::Result<Answer> {
     if request.starts_with("HEAD ") { socket.answer_to_head() } else { socket.answer() }
 }
 
+/// A page at this address, on a connection of its own.
+pub fn get(address: SocketAddr, page: &str) -> io::Result<Answer> {
+    exchange(address, &format!("GET {page} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+}
+
 /// The request for a WebSocket at `target` (path and query), with further header fields, each with its end of line
 /// (RFC 6455 §4.1).
 pub fn upgrade_request(target: &str, fields: &str) -> String {

@@ -5,7 +5,7 @@ use crate::exposition::sums;
 use crate::launch::Launch;
 use crate::patience::{PATIENCE, ended, eventually, within};
 use crate::publisher::Publisher;
-use crate::raw_socket::exchange;
+use crate::raw_socket::{exchange, get};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::io;
@@ -50,7 +50,7 @@ impl Server {
 
     /// A page of the server.
     pub fn get(&self, page: &str) -> io::Result<Answer> {
-        exchange(self.address, &format!("GET {page} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        get(self.address, page)
     }
 
     /// Has an administrator disconnect a `username` or a `connection`; says how many that were.
@@ -119,9 +119,7 @@ impl Server {
     }
 
     fn signal(&self, signal: Signal) -> io::Result<()> {
-        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw);
-        let pid = pid.ok_or_else(|| io::Error::other("no process id"))?;
-        Ok(kill_process(pid, signal)?)
+        Ok(kill_process(Pid::from_child(&self.process), signal)?)
     }
 
     /// Waits for the end.

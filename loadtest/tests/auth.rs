@@ -5,10 +5,11 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use loadtest::{
-    Client, FluxClient, Launch, Opcode, RawSocket, Refused, Server, Told, binary, eventually, exchange, knock,
+    Client, FluxClient, Launch, Opcode, RawSocket, Refused, Scratch, Server, Told, binary, eventually, exchange, knock,
+    succeed,
 };
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,9 +21,8 @@ fn guarded() -> Launch {
 
 /// What `fanout token` prints for these words.
 fn token(words: &[&str]) -> String {
-    let output = Command::new(binary()).arg("token").args(words).env("JWT_HS256_SECRET", SECRET).output().unwrap();
-    assert!(output.status.success(), "{words:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    let mut command = Command::new(binary());
+    succeed(command.arg("token").args(words).env("JWT_HS256_SECRET", SECRET)).trim().to_owned()
 }
 
 /// Every way to bring a token: what is added to the query, and header fields.
@@ -139,31 +139,18 @@ impl Issuer {
     }
 }
 
-/// A file that is removed with this value.
-struct Scratch(PathBuf);
+const KEYS: &str = "keys.json";
 
-impl Scratch {
-    fn new() -> Self {
-        Self(std::env::temp_dir().join(format!("fanout-jwks-{}-{}", std::process::id(), fastrand::u64(..))))
-    }
-
-    fn write(&self, keys: &[Value]) {
-        std::fs::write(&self.0, json!({ "keys": keys }).to_string()).unwrap();
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.0));
-    }
+fn set_of(keys: &[Value]) -> String {
+    json!({ "keys": keys }).to_string()
 }
 
 #[test]
 fn keys_in_a_file_are_found_by_their_kid_and_change_with_it() {
-    let (file, old, current, next) = (Scratch::new(), Issuer::new(), Issuer::new(), Issuer::new());
-    file.write(&[old.jwk("old"), current.jwk("current")]);
-    let path = file.0.to_str().unwrap();
-    let server = Launch::embedded().option("--auth", "token").option("--jwt-keys", path).start().unwrap();
+    let (scratch, old, current, next) = (Scratch::new(), Issuer::new(), Issuer::new(), Issuer::new());
+    let path = scratch.write(KEYS, set_of(&[old.jwk("old"), current.jwk("current")]));
+    let launch = Launch::embedded().option("--auth", "token").option("--jwt-keys", path.to_str().unwrap());
+    let server = launch.start().unwrap();
     let status = |token: &str| knock(server.address, &format!("/ws?username=alice&token={token}"), "").0.status;
     for (token, expected) in [
         (old.token("old"), 101),
@@ -173,14 +160,14 @@ fn keys_in_a_file_are_found_by_their_kid_and_change_with_it() {
     ] {
         assert_eq!(status(&token), expected);
     }
-    std::fs::write(&file.0, "{\"keys\":[").unwrap();
+    scratch.write(KEYS, "{\"keys\":[");
     // A shard looks at the file when somebody knocks.
     eventually("the broken file is in the log", || {
         assert_eq!(status(&current.token("current")), 101, "the keys stay as they were");
         server.log().contains("stay as they were").then_some(())
     });
     // Each shard looks for itself; several knocks reach both.
-    file.write(&[current.jwk("current"), next.jwk("next")]);
+    scratch.write(KEYS, set_of(&[current.jwk("current"), next.jwk("next")]));
     let settled = || (0..8).all(|_| status(&next.token("next")) == 101 && status(&old.token("old")) == 401);
     eventually("every shard has the new keys", || settled().then_some(()));
     assert_eq!(status(&current.token("current")), 101, "who stayed in the file was never out");
@@ -230,13 +217,13 @@ fn neither_log_nor_printout_holds_a_token_or_a_secret() {
     );
     assert!(!denied.unwrap().text().contains("hush"));
     eventually("connects are in the log", || server.log().contains("disconnected").then_some(()));
-    let printed = Command::new(binary())
-        .args(["--print-config", "--auth", "token"])
-        .env("JWT_HS256_SECRET", SECRET)
-        .env("ADMIN_TOKEN", "hush-an-admin-token")
-        .output()
-        .unwrap();
-    let printed = String::from_utf8(printed.stdout).unwrap();
+    let mut print = Command::new(binary());
+    let printed = succeed(
+        print
+            .args(["--print-config", "--auth", "token"])
+            .env("JWT_HS256_SECRET", SECRET)
+            .env("ADMIN_TOKEN", "hush-an-admin-token"),
+    );
     assert!(printed.contains("jwt-hs256-secret = ***"), "{printed}");
     for text in [server.log(), printed] {
         for secret in ["hush", &good, &foreign, good.rsplit('.').next().unwrap()] {
@@ -247,8 +234,8 @@ fn neither_log_nor_printout_holds_a_token_or_a_secret() {
 
 #[test]
 fn a_start_that_could_check_no_token_is_refused() {
-    let file = Scratch::new();
-    std::fs::write(&file.0, "{\"keys\":[{\"kty\":\"oct\",\"k\":\"aHVzaA\"}]}").unwrap();
+    let scratch = Scratch::new();
+    let keys = scratch.write(KEYS, "{\"keys\":[{\"kty\":\"oct\",\"k\":\"aHVzaA\"}]}");
     let with_keys =
         |path: &Path| Launch::embedded().option("--auth", "token").option("--jwt-keys", path.to_str().unwrap());
     for (launch, code, words) in [
@@ -256,7 +243,7 @@ fn a_start_that_could_check_no_token_is_refused() {
         (Launch::embedded().variable("JWT_HS256_SECRET", "hush"), 2, "32 bytes"),
         (Launch::embedded().option("--auth", "perhaps"), 2, "none or token"),
         (with_keys(Path::new("/nowhere/keys.json")), 1, "/nowhere/keys.json"),
-        (with_keys(&file.0), 1, "too short"),
+        (with_keys(&keys), 1, "too short"),
     ] {
         let (found, log) = launch.refusal().unwrap();
         assert_eq!(found, Some(code), "{log}");

@@ -4,7 +4,7 @@ mod commands;
 
 use commands::{Running, TlsProxy, fanout, finished};
 use loadtest::{Client, FluxClient, Launch, PATIENCE, RawSocket, Redis, Server, eventually, free_port};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 /// 32 bytes and more.
 const SECRET: &str = "a secret of tests that is long enough";
@@ -21,6 +21,11 @@ fn listen(server: &Server, words: &[&str]) -> Running {
 fn trace(server: &Server, words: &[&str]) -> Running {
     let mut command = fanout(&["trace"]);
     Running::of(command.args(words).args(["--url", &format!("http://{}", server.address)]))
+}
+
+/// Where nobody reads.
+fn closed_pipe() -> Stdio {
+    std::io::pipe().unwrap().1.into()
 }
 
 fn said(bytes: &[u8]) -> String {
@@ -87,10 +92,21 @@ fn a_listener_comes_back_to_a_server_that_has_restarted() {
 }
 
 #[test]
+fn a_listener_that_was_stopped_for_a_moment_is_still_connected() {
+    let server = Launch::embedded().start().unwrap();
+    let mut listener = listen(&server, &["alice", "--count", "1"]);
+    listener.notes(&["alice: connected"]);
+    listener.stop_and_go_on();
+    publish(&server, &["alice", "x"]);
+    assert_eq!((listener.line().as_str(), listener.code()), ("x", Some(0)));
+    server.wait_until("/total/closed/1000", 1);
+    assert_eq!(server.count("/total/closed/1006"), 0);
+}
+
+#[test]
 fn whom_the_server_refuses_hears_its_reason_and_no_secret() {
     let server = Launch::embedded().option("--auth", "token").variable("JWT_HS256_SECRET", SECRET);
-    let server = server.variable("ADMIN_TOKEN", "the administrator's").variable("MAX_EVENT", "2KiB");
-    let server = server.variable("ADMIN_TOKEN", "an-administrator").start().unwrap();
+    let server = server.variable("ADMIN_TOKEN", "an-administrator").variable("MAX_EVENT", "2KiB").start().unwrap();
     let url = format!("http://{}", server.address);
     let with = |words: &[&str], name: &str, token: &str, input: &str| {
         let outcome = finished(fanout(words).args(["--url", &url]).env(name, token), input);
@@ -119,7 +135,7 @@ fn whom_the_server_refuses_hears_its_reason_and_no_secret() {
 }
 
 #[test]
-fn who_closes_the_pipe_ends_the_listener_without_an_error() {
+fn who_closes_the_pipe_ends_any_command_without_an_error() {
     let server = Launch::embedded().start().unwrap();
     let mut listener = listen(&server, &["alice"]);
     listener.notes(&["alice: connected"]);
@@ -130,6 +146,12 @@ fn who_closes_the_pipe_ends_the_listener_without_an_error() {
     let outcome =
         finished(fanout(&["listen", "alice", "--for", "100ms", "--port"]).arg(server.address.port().to_string()), "");
     assert_eq!((outcome.status.code(), outcome.stdout.len()), (Some(0), 0));
+    for words in [&["config"][..], &["man"], &["publish", "alice", "x", "--url", &format!("http://{}", server.address)]]
+    {
+        let outcome = finished(fanout(words).stdout(closed_pipe()), "");
+        let said = said(&outcome.stderr);
+        assert!(outcome.status.code() == Some(0) && !said.contains("panic"), "{words:?}: {outcome:?}");
+    }
 }
 
 #[test]
@@ -169,6 +191,22 @@ fn an_event_that_does_not_arrive_is_told_where_it_ended() {
     tracer.lines(&["it ends here: it is not UTF-8"]);
     tracer.read_no_more();
     assert_eq!(tracer.code(), Some(0));
+}
+
+#[test]
+fn a_trace_goes_on_with_a_server_that_has_restarted() {
+    let launch = Launch::embedded().option("--listen", &format!("127.0.0.1:{}", free_port()));
+    let mut server = launch.clone().start().unwrap();
+    let mut tracer = trace(&server, &["--username", "alice"]);
+    tracer.lines(&["0 connections follow alice"]);
+    server.terminate().unwrap();
+    server.wait(PATIENCE).unwrap();
+    let away = tracer.lines(&["does not answer"]);
+    assert!(away.ends_with("; is the server running there? --url says where it is"), "{away}");
+    let server = launch.start().unwrap();
+    tracer.lines(&["the server answers again"]);
+    publish(&server, &["alice", "x"]);
+    tracer.lines(&["it ends here: nobody on this server follows it"]);
 }
 
 #[test]
@@ -213,7 +251,7 @@ fn behind_a_proxy_with_a_certificate_everything_goes_by_tls() {
     let url = format!("https://localhost:{}/events", proxy.port);
     let with = |words: &[&str]| {
         let mut command = fanout(words);
-        command.args(["--url", &url]).env("SSL_CERT_FILE", proxy.root()).env("ADMIN_TOKEN", "an-administrator");
+        command.args(["--url", &url]).env("SSL_CERT_FILE", &proxy.root).env("ADMIN_TOKEN", "an-administrator");
         command
     };
     let mut listener = Running::of(&mut with(&["listen", "alice", "--count", "2"]));

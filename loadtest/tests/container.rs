@@ -2,13 +2,12 @@
 
 #[path = "container/engine.rs"]
 mod engine;
+mod yaml;
 
-use engine::{BUILD_IMAGE, Engine, check};
-use loadtest::{Client, Redis, binary, eventually, exchange, foreign_packages, free_port};
-use serde_json::Value;
+use engine::{BUILD_IMAGE, Engine};
+use loadtest::{Client, Redis, binary, eventually, free_port, get, succeed};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::Command;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
@@ -28,17 +27,14 @@ fn image() -> Option<Engine> {
     }
     let mut build = engine.command("buildah");
     build.args(["bud", "--pull-never", "--isolation", "chroot", "--format", "docker", "--tag", "fanout"]);
-    check(build.arg("--file").arg(Path::new(ROOT).join("Dockerfile")).arg(ROOT));
+    succeed(build.arg("--file").arg(Path::new(ROOT).join("Dockerfile")).arg(ROOT));
     Some(engine)
 }
 
 /// How the Compose file runs an instance, in podman's words.
 fn options() -> Vec<String> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign/yaml_to_json.py");
-    let python = foreign_packages("python").join("bin/python");
-    let json = check(Command::new(python).arg(script).arg(Path::new(ROOT).join("deploy/compose.yaml")));
-    let compose: Value = serde_json::from_str(&json).unwrap();
-    let instance = &compose[0]["services"]["fanout-1"];
+    let compose = yaml::document(&Path::new(ROOT).join("deploy/compose.yaml"));
+    let instance = &compose["services"]["fanout-1"];
     let words = |key: &str| instance[key].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned());
     assert_eq!(instance["read_only"], true);
     // Paths are relative to the file.
@@ -55,7 +51,7 @@ fn start(engine: &Engine, redis: &Redis) -> SocketAddr {
     let mut run = engine.command("podman");
     run.args(["run", "--detach", "--name", "server", "--network", "host"]).args(ULIMITS).args(options());
     run.args(["--env", &format!("REDIS_URL=redis://{}", redis.address()), "--env", &format!("LISTEN={address}")]);
-    check(run.arg("fanout"));
+    succeed(run.arg("fanout"));
     address
 }
 
@@ -64,21 +60,18 @@ fn the_image_serves_without_rights_within_the_seccomp_profile() {
     let Some(engine) = image() else { return };
     let redis = Redis::start().unwrap();
     let address = start(&engine, &redis);
-    eventually("it is ready", || {
-        let answer = exchange(address, "GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n").ok()?;
-        (answer.status == 200).then_some(())
-    });
-    check(engine.command("podman").args(["healthcheck", "run", "server"]));
+    eventually("it is ready", || (get(address, "/ready").ok()?.status == 200).then_some(()));
+    succeed(engine.command("podman").args(["healthcheck", "run", "server"]));
     let mut client = Client::listen(address, "alice").unwrap();
     redis.publisher().unwrap().publish("alice", "an event").unwrap();
     assert_eq!(client.text().as_deref(), Some("an event"));
     drop(client);
-    check(engine.command("podman").args(["stop", "--time", "15", "server"]));
+    succeed(engine.command("podman").args(["stop", "--time", "15", "server"]));
     let mut inspect = engine.command("podman");
     let format = "{{.State.ExitCode}} {{.Config.User}} {{.Config.Env}}";
-    let state = check(inspect.args(["inspect", "server", "--format", format]));
+    let state = succeed(inspect.args(["inspect", "server", "--format", format]));
     assert!(state.starts_with("0 65532:65532 "), "it drained, as a user without rights: {state}");
-    let image = check(engine.command("podman").args(["image", "inspect", "fanout", "--format", "{{.Config.Env}}"]));
+    let image = succeed(engine.command("podman").args(["image", "inspect", "fanout", "--format", "{{.Config.Env}}"]));
     assert!(image.contains("LISTEN=0.0.0.0:8084"), "{image}");
 
     // What the profile is for: without it the same image says what is missing.

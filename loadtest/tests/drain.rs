@@ -4,11 +4,11 @@ use loadtest::{Client, ClientFrame, Launch, Opcode, PATIENCE, RawSocket, eventua
 use std::thread;
 use std::time::Duration;
 
-#[test]
-fn sigterm_closes_every_client_with_1012_and_exits_0() {
-    let mut server = Launch::embedded().start().unwrap();
+/// Twenty clients hear from a server that leaves when they are to come back.
+fn check_goodbyes(window: &str, username: impl Fn(u32) -> String) {
+    let mut server = Launch::embedded().option("--drain-window", window).start().unwrap();
     let mut clients: Vec<_> =
-        (0..20).map(|number| Client::listen(server.address, &format!("user-{number}")).unwrap()).collect();
+        (0..20).map(|number| Client::listen(server.address, &username(number)).unwrap()).collect();
     server.wait_until("/total/connections", 20);
     server.terminate().unwrap();
     for client in &mut clients {
@@ -18,15 +18,13 @@ fn sigterm_closes_every_client_with_1012_and_exits_0() {
 }
 
 #[test]
+fn sigterm_closes_every_client_with_1012_and_exits_0() {
+    check_goodbyes("5s", |number| format!("user-{number}"));
+}
+
+#[test]
 fn a_window_of_no_time_is_time_for_every_goodbye() {
-    let mut server = Launch::embedded().option("--drain-window", "0s").start().unwrap();
-    let mut clients: Vec<_> = (0..20).map(|_| Client::listen(server.address, "alice").unwrap()).collect();
-    server.wait_until("/total/connections", 20);
-    server.terminate().unwrap();
-    for client in &mut clients {
-        assert_eq!(client.close_code(), Some(1012));
-    }
-    assert_eq!(server.wait(PATIENCE).unwrap().code(), Some(0));
+    check_goodbyes("0s", |_| "alice".to_owned());
 }
 
 #[test]
@@ -107,6 +105,31 @@ fn clients_that_never_answer_do_not_hold_up_the_end() {
     server.terminate().unwrap();
     assert_eq!(server.wait(PATIENCE).unwrap().code(), Some(0));
     drop(silent);
+}
+
+#[test]
+fn a_shard_without_clients_stays_for_as_long_as_another_has_one() {
+    let server = Launch::embedded().option("--shards", "2").option("--drain-window", "10m").start().unwrap();
+    let sits_on_the_first = |name: &String| {
+        let row = server.get(&format!("/admin/connections?filter={name}")).unwrap().json();
+        row["connections"][0]["shard"] == 0
+    };
+    // The first shard's thread has the broker, too, and would stay for that.
+    let listen = |number| format!("user-{number}-");
+    let _client = (0..).map(listen).find_map(|name| {
+        let client = Client::listen(server.address, &name).unwrap();
+        sits_on_the_first(&name).then_some(client)
+    });
+    server.wait_until("/total/connections", 1);
+    server.terminate().unwrap();
+    eventually("both shards drain", || RawSocket::connect(server.address).is_err().then_some(()));
+    // A shard that leaves has gone by then.
+    thread::sleep(Duration::from_millis(500));
+    let threads = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+    let name =
+        |thread: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(thread.unwrap().path().join("comm"));
+    let names: Vec<String> = threads.filter_map(|thread| name(thread).ok()).collect();
+    assert!(names.iter().any(|name| name.starts_with("shard-1")), "{names:?}");
 }
 
 #[test]

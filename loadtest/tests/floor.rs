@@ -3,13 +3,13 @@
 
 use loadtest::tester::outcome::Verdict;
 use loadtest::tester::record::Record;
-use loadtest::{Client, PATIENCE, Publisher, binary, ended, eventually};
+use loadtest::{Client, PATIENCE, Publisher, Scratch, binary, ended, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
@@ -161,39 +161,25 @@ fn the_floor_and_the_server_are_compared_in_every_window() {
     }
 }
 
-/// A directory for recorded runs, removed with this value.
-struct Runs(PathBuf);
-
-impl Runs {
-    fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("fanout-runs-{name}-{}", std::process::id())))
-    }
-
-    /// Every record by the row's name, files checked for the form of their names.
-    fn records(&self) -> Vec<Record> {
-        let read = |entry: std::io::Result<fs::DirEntry>| {
-            let path = entry.unwrap().path();
-            let record = Record::read(&path).unwrap();
-            let name = format!("{}-{}.json", record.date, record.row);
-            assert_eq!(path.file_name().and_then(|name| name.to_str()), Some(&name[..]));
-            record
-        };
-        let mut records: Vec<Record> = fs::read_dir(&self.0).unwrap().map(read).collect();
-        records.sort_by(|one, other| one.row.cmp(&other.row));
-        records
-    }
-}
-
-impl Drop for Runs {
-    fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.0));
-    }
+/// Every recorded run by the row's name, files checked for the form of their names.
+fn records(runs: &Path) -> Vec<Record> {
+    let read = |entry: std::io::Result<fs::DirEntry>| {
+        let path = entry.unwrap().path();
+        let record = Record::read(&path).unwrap();
+        let name = format!("{}-{}.json", record.date, record.row);
+        assert_eq!(path.file_name().and_then(|name| name.to_str()), Some(&name[..]));
+        record
+    };
+    let mut records: Vec<Record> = fs::read_dir(runs).unwrap().map(read).collect();
+    records.sort_by(|one, other| one.row.cmp(&other.row));
+    records
 }
 
 /// Asserts that every row was measured without a fault, and recorded so.
 fn check(options: &str, rows: &[&str], recorded: &[&str]) {
-    let runs = Runs::new(rows[0]);
-    let output = measure(&format!("budgets --quick --json --runs {} {options}", runs.0.display()));
+    let scratch = Scratch::new();
+    let runs = scratch.join("runs");
+    let output = measure(&format!("budgets --quick --json --runs {} {options}", runs.display()));
     let report = json(&output);
     let findings = report["findings"].as_array().unwrap();
     let names: Vec<&str> = findings.iter().filter_map(|finding| finding["row"].as_str()).collect();
@@ -201,7 +187,7 @@ fn check(options: &str, rows: &[&str], recorded: &[&str]) {
     for finding in findings {
         assert!(finding["measured"]["figure"]["median"].is_number(), "{finding}");
     }
-    let records = runs.records();
+    let records = records(&runs);
     assert_eq!(records.iter().map(|record| &record.row[..]).collect::<Vec<_>>(), recorded);
     for run in records.iter().flat_map(|record| &record.runs) {
         let outcome = &run.outcome;
@@ -317,7 +303,7 @@ fn a_server_that_dies_is_told_in_the_table_and_fails_the_budget() {
 #[test]
 fn an_interruption_ends_the_servers_too_and_leaves_a_table() {
     let (process, server) = in_the_middle("600");
-    let tester = Pid::from_raw(i32::try_from(process.id()).unwrap()).unwrap();
+    let tester = Pid::from_child(&process);
     kill_process(tester, Signal::TERM).unwrap();
     let (code, text) = end(process);
     assert_eq!(code, Some(1), "{text}");

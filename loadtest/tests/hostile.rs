@@ -1,7 +1,7 @@
 //! Clients that mean harm: each is cut with the code it earns and counted, and a bystander gets everything in order.
 //!
 //! `scripts/hostile` measures what a bystander notices: `FANOUT_HOSTILE_SECONDS` is how long each flood lasts,
-//! `FANOUT_HOSTILE_RECORD` the file with the table.
+//! `FANOUT_HOSTILE_ROUNDS` how often each comes, `FANOUT_HOSTILE_RECORD` the file with the table.
 
 mod program;
 
@@ -10,6 +10,7 @@ use program::{at, count, number, read, tester};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
@@ -163,7 +164,7 @@ fn an_event_of_64_mebibytes_by_http_is_delivered_or_refused() {
 }
 
 /// Seconds before the first that is measured.
-const WARMUP: f64 = 1.0;
+const WARMUP: u32 = 1;
 
 /// Attacks in a second, each on a connection of its own.
 const ATTACKS_PER_SECOND: u32 = 50;
@@ -177,36 +178,45 @@ fn attack(address: SocketAddr, bytes: &[u8], is_over: &AtomicBool) {
     }
 }
 
-/// The middle one of the seconds' p99, from one second to another.
-fn p99_us(result: &Value, from: f64, to: f64) -> f64 {
+/// The middle one of the seconds' p99, of all seconds within these.
+fn p99_us(result: &Value, spans: &[Range<f64>]) -> f64 {
     let samples = result["samples"].as_array().unwrap();
     // Each sample ends a moment after its second.
-    let is_within = |it: &&Value| (from + 0.5..to + 0.5).contains(&number(it, "/second"));
+    let is_within = |it: &&Value| spans.iter().any(|span| span.contains(&(number(it, "/second") - 0.5)));
     let within = samples.iter().filter(is_within);
     let mut all: Vec<f64> = within.map(|it| number(it, "/latency_us/p99")).collect();
     all.sort_by(f64::total_cmp);
     *all.get(all.len() / 2).expect("the bystanders have a sample of each second")
 }
 
+/// A number of the environment, 1 where it has none.
+fn number_set(name: &str) -> u32 {
+    std::env::var(name).map_or(1, |text| text.parse().expect(name))
+}
+
 #[test]
 fn bystanders_lose_nothing_under_every_flood_and_what_they_notice_is_measured() {
-    let each = std::env::var("FANOUT_HOSTILE_SECONDS").map_or(1.0, |text| text.parse::<f64>().expect("seconds"));
+    let [each, rounds] = ["FANOUT_HOSTILE_SECONDS", "FANOUT_HOSTILE_ROUNDS"].map(number_set);
     let server = Launch::embedded().option("--log-level", "warn").start().unwrap();
+    let floods = floods();
+    let turns = rounds * u32::try_from(floods.len()).unwrap();
     // Calm before, and calm again after each.
-    let floods: Vec<(f64, Flood)> = (0_u32..).map(f64::from).zip(floods()).collect();
-    let seconds = each * floods.iter().map(|_| 2.0).sum::<f64>() + each;
-    let words = format!("users --clients 100 --rate 1000 --warmup {WARMUP} --seconds {seconds}");
+    let words = format!("users --clients 100 --rate 1000 --warmup {WARMUP} --seconds {}", each * (2 * turns + 1));
     let child = tester(&format!("{words} {} --server-pid {}", at(&server), server.pid())).spawn().unwrap();
     loadtest::eventually("bystanders", || (server.count("/total/connections") == 100).then_some(()));
-    thread::sleep(Duration::from_secs_f64(WARMUP + each));
-    for (_, (_, bytes, _)) in &floods {
+    // All by the clock, as the bystanders' samples are: what was calm and what was not is told apart by their seconds.
+    let began = Instant::now() + Duration::from_secs(WARMUP.into());
+    let sleep_until = |seconds: u32| {
+        thread::sleep((began + Duration::from_secs(seconds.into())).saturating_duration_since(Instant::now()));
+    };
+    for (turn, (_, bytes, _)) in (0..turns).zip(floods.iter().cycle()) {
+        sleep_until(each * (2 * turn + 1));
         let is_over = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| attack(server.address, bytes, &is_over));
-            thread::sleep(Duration::from_secs_f64(each));
+            sleep_until(each * (2 * turn + 2));
             is_over.store(true, SeqCst);
         });
-        thread::sleep(Duration::from_secs_f64(each));
     }
     let (code, result) = read(&child.wait_with_output().unwrap());
     assert!(
@@ -214,10 +224,13 @@ fn bystanders_lose_nothing_under_every_flood_and_what_they_notice_is_measured() 
         "{code:?} {result}"
     );
     let Ok(file) = std::env::var("FANOUT_HOSTILE_RECORD") else { return };
+    let long = f64::from(each);
     let mut table = "| flood | p99 of bystanders before, µs | meanwhile, µs | times |\n|---|---|---|---|\n".to_owned();
-    for (place, (name, ..)) in &floods {
-        let began = each * (2.0 * place + 1.0);
-        let (calm, meanwhile) = (p99_us(&result, began - each, began), p99_us(&result, began, began + each));
+    for (place, (name, ..)) in floods.iter().enumerate() {
+        let begins = (0..turns).skip(place).step_by(floods.len()).map(|turn| f64::from(each * (2 * turn + 1)));
+        let (calm, meanwhile): (Vec<_>, Vec<_>) =
+            begins.map(|began| (began - long..began, began..began + long)).unzip();
+        let [calm, meanwhile] = [calm, meanwhile].map(|spans| p99_us(&result, &spans));
         writeln!(table, "| {name} | {calm:.0} | {meanwhile:.0} | {:.2} |", meanwhile / calm).unwrap();
     }
     println!("{table}");

@@ -286,7 +286,8 @@ fn stats_have_the_shape_of_the_contract_and_add_up() {
     let stats = server.stats();
     assert!(stats["version"].is_string() && stats["uptime_ms"].is_u64(), "{stats}");
     let broker = serde_json::json!({
-        "kind": "embedded", "connected": true, "reconnects": 0, "epoch": 0, "canary": null, "events_in": 1, "events_unfollowed": 0,
+        "kind": "embedded", "connected": true, "reconnects": 0, "epoch": 0, "canary": null,
+        "events_in": 1, "events_unfollowed": 0,
     });
     assert_eq!(stats["broker"], broker);
     let shards = stats["shards"].as_array().unwrap();

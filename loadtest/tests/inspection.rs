@@ -6,13 +6,13 @@ use serde_json::Value;
 /// Somebody who looks at one target's events, again and again.
 struct Looker<'a> {
     server: &'a Server,
-    target: &'static str,
+    target: &'a str,
     cursor: String,
     seen: Vec<Value>,
 }
 
 impl<'a> Looker<'a> {
-    fn new(server: &'a Server, target: &'static str) -> Self {
+    fn new(server: &'a Server, target: &'a str) -> Self {
         let mut looker = Self { server, target, cursor: String::new(), seen: Vec::new() };
         looker.look();
         looker
@@ -120,7 +120,7 @@ fn one_connection_of_many_is_followed_by_its_id() {
     let seats = rows(&server, "/admin/connections?filter=events:alice", "connections");
     assert_eq!(seats.len(), 3);
     let target = format!("connection={}", seats[0]["id"].as_str().unwrap());
-    let mut looker = Looker::new(&server, target.leak());
+    let mut looker = Looker::new(&server, &target);
     server.publisher().unwrap().publish("alice", "hello").unwrap();
     assert_eq!(looker.find("written")["connection"], seats[0]["id"]);
     for client in &mut clients {

@@ -1,11 +1,14 @@
 //! What `deploy/` says to Docker, Compose and Kubernetes: held against their schemas, and against the server itself.
 
-use loadtest::{Launch, binary, foreign_packages};
+mod yaml;
+
+use loadtest::{Launch, Scratch, binary, foreign_packages, succeed};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
+use yaml::document;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const FOREIGN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign");
@@ -31,38 +34,21 @@ fn python(program: &str) -> Command {
     Command::new(path)
 }
 
-fn check(command: &mut Command) -> String {
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    let (said, complained) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    assert!(status.success(), "{command:?}: {said}{complained}");
-    said.into_owned()
-}
-
-/// The documents of a file.
-fn documents(path: &Path) -> Vec<Value> {
-    let json = check(python("python").arg(format!("{FOREIGN}/yaml_to_json.py")).arg(path));
-    serde_json::from_str(&json).unwrap()
-}
-
-fn document(path: &Path) -> Value {
-    documents(path).pop().unwrap()
-}
-
 #[test]
 fn hadolint_finds_nothing_wrong_with_the_dockerfile() {
-    check(python("hadolint").arg(Path::new(ROOT).join("Dockerfile")));
+    succeed(python("hadolint").arg(Path::new(ROOT).join("Dockerfile")));
 }
 
 #[test]
 fn the_compose_file_is_one() {
-    check(python("check-jsonschema").args(["--builtin-schema", "vendor.compose-spec"]).arg(deploy("compose.yaml")));
+    succeed(python("check-jsonschema").args(["--builtin-schema", "vendor.compose-spec"]).arg(deploy("compose.yaml")));
 }
 
 #[test]
 fn the_manifests_are_what_kubernetes_takes() {
     for version in KUBERNETES {
         let mut command = python("kubernetes-validate");
-        check(command.args(["--strict", "-k", version]).args(CORE_MANIFESTS.map(manifest)));
+        succeed(command.args(["--strict", "-k", version]).args(CORE_MANIFESTS.map(manifest)));
     }
 }
 
@@ -104,7 +90,7 @@ fn the_operator_takes_the_monitor_and_the_alerts_as_a_rule() {
 /// What a server says it would do with these variables.
 fn effective(variables: &Value) -> Vec<(String, String)> {
     let variables = variables.as_object().unwrap().iter().map(|(name, value)| (name, value.as_str().unwrap()));
-    let printed = check(Command::new(binary()).arg("--print-config").env_clear().envs(variables));
+    let printed = succeed(Command::new(binary()).arg("--print-config").env_clear().envs(variables));
     let lines = printed.lines().filter_map(|line| line.split_once('='));
     lines.map(|(name, rest)| (name.trim().to_owned(), rest.trim().to_owned())).collect()
 }
@@ -168,7 +154,7 @@ fn rewritten(service: &str, key: &str, configuration: &str) -> String {
     let script = service[key][2].as_str().unwrap();
     let edit: Vec<&str> = script.split(" /etc/").next().unwrap().split(' ').collect();
     assert_eq!(edit[0], "sed", "{script}");
-    check(Command::new("sed").args(&edit[1..]).arg(deploy(configuration)))
+    succeed(Command::new("sed").args(&edit[1..]).arg(deploy(configuration)))
 }
 
 #[test]
@@ -182,6 +168,45 @@ fn compose_gives_nginx_and_prometheus_its_own_addresses() {
             assert_eq!(text.matches(&address).count(), 1, "{address} in {text}");
         }
         assert!(!text.contains("127.0.0.1"), "{text}");
+    }
+}
+
+/// Runs what the head of a file says about installing, on a system whose root is `root`.
+fn install(head: &str, root: &Path) {
+    let lines = head.lines().map(|line| line.trim_start_matches(['#', ' ']));
+    for line in lines.filter(|line| line.starts_with("install ")) {
+        let line = line.replace("target/release/fanout", &binary().display().to_string());
+        let line = ["/usr/", "/etc/", "/var/"]
+            .iter()
+            .fold(line, |line, top| line.replace(&format!(" {top}"), &format!(" {}{top}", root.display())));
+        succeed(Command::new("sh").args(["-euc", &line]).current_dir(ROOT));
+    }
+}
+
+#[test]
+fn what_is_to_be_installed_lies_where_it_is_looked_for() {
+    let (scratch, unit) = (Scratch::new(), fs::read_to_string(deploy("fanout.service")).unwrap());
+    for place in ["usr/local/bin", "etc/systemd/system"] {
+        fs::create_dir_all(scratch.join(place)).unwrap();
+    }
+    install(&unit, scratch.path());
+    install(&fs::read_to_string(manifest("kustomization.yaml")).unwrap(), scratch.path());
+    let looked_for = ["ExecStart=/", "EnvironmentFile=-/"];
+    let of_unit = looked_for.map(|key| unit.lines().find_map(|line| line.strip_prefix(key)).unwrap().to_owned());
+    let pod = &document(&manifest("deployment.yaml"))["spec"]["template"]["spec"];
+    let profile = pod["securityContext"]["seccompProfile"]["localhostProfile"].as_str().unwrap();
+    for place in of_unit.into_iter().chain([format!("var/lib/kubelet/seccomp/{profile}")]) {
+        assert!(scratch.join(&place).is_file(), "{place}");
+    }
+}
+
+#[test]
+fn what_compose_insists_on_is_set_before_it_is_called() {
+    let text = fs::read_to_string(deploy("compose.yaml")).unwrap();
+    let names = text.split("${").skip(1).filter_map(|rest| rest.split_once(":?")).map(|(name, _)| name);
+    let calls = text.find("#   docker compose").unwrap();
+    for name in names {
+        assert!(text[..calls].contains(&format!("#   export {name}=")), "{name}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! `--metrics-listen`: an address for those who watch the server.
 
-use loadtest::{Client, Launch, PATIENCE, RawSocket, Server, eventually, exchange, free_port};
+use loadtest::{Client, Launch, PATIENCE, RawSocket, Server, eventually, free_port, get};
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// A server with such an address.
@@ -12,7 +12,7 @@ fn start(options: &[(&str, &str)]) -> (Server, SocketAddr) {
 }
 
 fn status(address: SocketAddr, page: &str) -> Option<u16> {
-    exchange(address, &format!("GET {page} HTTP/1.1\r\nHost: localhost\r\n\r\n")).ok().map(|answer| answer.status)
+    get(address, page).ok().map(|answer| answer.status)
 }
 
 #[test]

@@ -2,14 +2,14 @@
 
 mod proxy;
 
-use loadtest::{Client, FluxClient, Launch, Redis, Server, Told, eventually};
-use proxy::Proxy;
+use loadtest::{Client, FluxClient, Launch, Redis, Server, Told, eventually, knock};
+use proxy::{Proxy, status};
 use std::net::SocketAddr;
 
 const CLIENTS: u64 = 30;
 
 fn start(redis: &Redis, address: Option<SocketAddr>) -> Server {
-    let launch = Launch::with_redis(redis);
+    let launch = Launch::with_redis(redis).option("--trusted-proxies", "127.0.0.1");
     match address {
         Some(address) => launch.option("--listen", &address.to_string()).start().unwrap(),
         None => launch.start().unwrap(),
@@ -41,7 +41,7 @@ fn check_room(clients: &mut [FluxClient]) {
     }
 }
 
-fn check_pages(proxy: &Proxy) {
+fn check_pages(address: SocketAddr) {
     let table = [
         ("GET", "/flux/health", 200),
         ("HEAD", "/flux/health", 200),
@@ -57,8 +57,22 @@ fn check_pages(proxy: &Proxy) {
         ("GET", "/metrics", 404),
         ("GET", "/fluxx", 404),
     ];
-    for (method, page, status) in table {
-        assert_eq!(proxy.status(method, page), Some(status), "{method} {page}");
+    for (method, page, expected) in table {
+        assert_eq!(status(address, method, page), Some(expected), "{method} {page}");
+    }
+}
+
+/// What a client says about its own address is not taken for the proxy's word.
+fn check_address(address: SocketAddr, instances: &[&Server]) {
+    let lies = "X-Forwarded-For: 203.0.113.9\r\nForwarded: for=203.0.113.9\r\n";
+    let (answer, liar) = knock(address, "/ws?username=liar", lies);
+    assert_eq!(answer.status, 101, "{answer:?}");
+    let mut rows = instances.iter().map(|instance| instance.get("/admin/connections?filter=liar").unwrap().json());
+    let found = rows.find_map(|rows| rows["connections"][0]["address"].as_str().map(str::to_owned));
+    assert!(found.as_deref().is_some_and(|found| found.starts_with("127.0.0.1")), "{found:?}");
+    drop(liar);
+    for instance in instances {
+        instance.wait_until("/total/connections", 0);
     }
 }
 
@@ -78,7 +92,8 @@ fn check(start_proxy: impl Fn(&[&Server; 3]) -> Proxy) {
     let redis = Redis::start().unwrap();
     let (first, second, third) = (start(&redis, None), start(&redis, None), start(&redis, None));
     let proxy = start_proxy(&[&first, &second, &third]);
-    check_pages(&proxy);
+    check_pages(proxy.address);
+    check_address(proxy.address, &[&first, &second, &third]);
     let mut clients: Vec<FluxClient> = (0..CLIENTS).map(|_| following(proxy.address)).collect();
     check_shares(&[&first, &second, &third], CLIENTS);
     check_room(&mut clients);

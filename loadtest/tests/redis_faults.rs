@@ -6,11 +6,10 @@
 #[path = "redis_faults/town.rs"]
 mod town;
 
-use loadtest::{Client, Launch, Publisher, Received, Redis, Reply, Server, eventually};
+use loadtest::{Client, Launch, Publisher, Received, Redis, Reply, Scratch, Server, eventually};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -220,22 +219,18 @@ fn a_user_who_may_not_use_the_canary_serves_with_a_warning_until_it_is_allowed()
 }
 
 /// Names that only one server sees: a file that is mounted over `/etc/hosts` in a mount namespace of its own.
-struct Names(PathBuf);
+struct Names(Scratch);
 
 impl Names {
-    fn new() -> Self {
-        Self(std::env::temp_dir().join(format!("fanout-hosts-{}", fastrand::u64(..))))
-    }
-
     /// From now on the name leads here, and only here. Written in place: the mount is of this very file.
     fn point(&self, address: SocketAddr) {
-        fs::write(&self.0, format!("127.0.0.1 localhost\n{} redis.test\n", address.ip())).unwrap();
+        self.0.write("hosts", format!("127.0.0.1 localhost\n{} redis.test\n", address.ip()));
     }
 
     /// What starts a program that sees them.
     fn wrapper(&self) -> Vec<String> {
         let flags = if geteuid().is_root() { "-m" } else { "-rm" };
-        let mount = format!("mount --bind '{}' /etc/hosts && exec \"$@\"", self.0.display());
+        let mount = format!("mount --bind '{}' /etc/hosts && exec \"$@\"", self.0.join("hosts").display());
         ["unshare", flags, "sh", "-c", &mount, "sh"].map(str::to_owned).to_vec()
     }
 
@@ -247,16 +242,10 @@ impl Names {
     }
 }
 
-impl Drop for Names {
-    fn drop(&mut self) {
-        drop(fs::remove_file(&self.0));
-    }
-}
-
 #[test]
 fn a_name_that_leads_to_another_address_is_followed_there() {
     let mut redis = Redis::start().unwrap();
-    let (names, first) = (Names::new(), redis.address());
+    let (names, first) = (Names(Scratch::new()), redis.address());
     names.point(first);
     assert!(
         names.are_possible(),

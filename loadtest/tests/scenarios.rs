@@ -2,7 +2,7 @@
 
 mod program;
 
-use loadtest::{Launch, Server, eventually, outcome};
+use loadtest::{Launch, Scratch, Server, eventually, outcome};
 use program::{at, count, number, read, tester};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -179,7 +179,8 @@ const UNDER_WAY: Duration = Duration::from_millis(700);
 /// Runs until `end` has been done to the server in the middle of it.
 fn cut_short(words: &str, end: impl FnOnce(Server, &Child) -> Option<Server>) -> Value {
     let server = Launch::embedded().start().unwrap();
-    let report = std::env::temp_dir().join(format!("cut-short-{}.html", fastrand::u64(..)));
+    let scratch = Scratch::new();
+    let report = scratch.join("report.html");
     let words = format!(
         "{words} --warmup 0 --patience 1 --report {} {} --server-pid {}",
         report.display(),
@@ -194,7 +195,6 @@ fn cut_short(words: &str, end: impl FnOnce(Server, &Child) -> Option<Server>) ->
     drop(server);
     assert_eq!((code, result["verdict"].as_str()), (Some(1), Some("fail")), "{words}: {result}");
     let page = std::fs::read_to_string(&report).unwrap();
-    std::fs::remove_file(&report).unwrap();
     assert!(page.contains("Failed"), "{words}");
     result
 }

@@ -6,7 +6,7 @@ mod program;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
-use loadtest::{Launch, Redis, Server, eventually, free_port, outcome};
+use loadtest::{Launch, Redis, Scratch, Server, eventually, free_port, outcome};
 use lying::{Family, Liar, Lie};
 use program::{at, at_places, count, number, read, tester};
 use rustix::process::{Pid, Signal, kill_process};
@@ -176,7 +176,8 @@ fn a_run_that_cannot_begin_says_why_in_a_sentence() {
 #[test]
 fn without_json_people_get_a_table_and_with_hdr_a_log() {
     let server = Launch::embedded().start().unwrap();
-    let file = std::env::temp_dir().join(format!("tester-{}.hdr", std::process::id()));
+    let scratch = Scratch::new();
+    let file = scratch.join("log.hdr");
     let words = format!("fanout --clients 5 --window 1 --seconds 0.5 {} --hdr {}", at(&server), file.display());
     let output = tester(&words.replace("--json", "").replace("--quiet", "")).output().unwrap();
     let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -184,7 +185,6 @@ fn without_json_people_get_a_table_and_with_hdr_a_log() {
     assert!(told.contains("connecting 5 clients"), "{told}");
 
     let log = fs::read(&file).unwrap();
-    fs::remove_file(&file).unwrap();
     let interval = IntervalLogIterator::new(&log).find_map(|entry| match entry.unwrap() {
         LogEntry::Interval(interval) => Some(interval.encoded_histogram().to_owned()),
         _ => None,

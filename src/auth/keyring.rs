@@ -17,7 +17,7 @@ const LOOK_PERIOD: Duration = Duration::from_secs(1);
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// The keys of one shard.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Keyring {
     /// What comes from no file.
     fixed: Keys,
@@ -47,15 +47,13 @@ struct Stamp {
 impl Keyring {
     /// Reads the file for the first time.
     pub fn open(secret: Option<&str>, path: Option<&Path>) -> Result<Self, BadKeys> {
-        let fixed = secret.map(Keys::of_secret).unwrap_or_default();
-        let mut keyring =
-            Self { keys: fixed.clone(), fixed, file: None, filed: Keys::default(), looks_again: None, failures: 0 };
+        let mut keyring = Self::default();
         if let Some(path) = path {
             let seen = Stamp::of(path);
             keyring.filed = read(path)?;
-            keyring.keys = keyring.fixed.and(keyring.filed.clone());
             keyring.file = Some(KeyFile { path: path.to_owned(), seen });
         }
+        keyring.set_secret(secret);
         Ok(keyring)
     }
 

@@ -1,18 +1,26 @@
 //! Why a client ends before it is done.
 
-use super::output::harmless;
+use super::harmless::harmless;
 use serde::Deserialize;
 use std::fmt;
 
-/// What ends a client.
+/// What ends a client: one sentence about what went wrong and, where somebody knows, what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) struct Failure {
+    pub(crate) cause: Cause,
+    pub(crate) sentence: String,
+    pub(crate) hint: Option<String>,
+}
+
+/// Whether it would end in the same way again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
     /// Nobody reads standard output any more, as behind `| head -1`: that is an end like any other.
     ReaderGone,
     /// Nobody has answered, or nobody knows what: one may ask again.
-    Unanswered { sentence: String, hint: Option<String> },
-    /// One sentence about what went wrong and, where somebody knows, what to do about it.
-    Said { sentence: String, hint: Option<String> },
+    Unanswered,
+    /// It would.
+    Refused,
 }
 
 /// What the server says where it refuses.
@@ -23,26 +31,30 @@ struct Told {
 }
 
 impl Failure {
-    /// A failure without a cure.
-    pub(super) fn new(sentence: impl Into<String>) -> Self {
-        Self::Said { sentence: sentence.into(), hint: None }
+    pub(super) fn of(cause: Cause, sentence: impl Into<String>) -> Self {
+        Self { cause, sentence: sentence.into(), hint: None }
+    }
+
+    /// One that would come again.
+    pub(crate) fn new(sentence: impl Into<String>) -> Self {
+        Self::of(Cause::Refused, sentence)
     }
 
     /// The same with what to do about it.
-    pub(super) fn with(self, advice: &str) -> Self {
-        match self {
-            Self::ReaderGone | Self::Unanswered { .. } => self,
-            Self::Said { sentence, hint: None } => Self::Said { sentence, hint: Some(advice.to_owned()) },
-            Self::Said { sentence, hint: Some(hint) } => {
-                Self::Said { sentence, hint: Some(format!("{hint}; {advice}")) }
-            }
-        }
+    pub(crate) fn with(mut self, advice: &str) -> Self {
+        self.hint = Some(self.hint.map_or_else(|| advice.to_owned(), |hint| format!("{hint}; {advice}")));
+        self
+    }
+
+    /// The sentence and the hint for the middle of a line.
+    pub(super) fn in_one_line(&self) -> String {
+        self.to_string().replace("\n  hint: ", "; ")
     }
 
     /// A refusal in the server's own words, as far as it has said any: a proxy may have answered instead.
-    pub(super) fn refused(place: &str, status: u16, body: &[u8]) -> Self {
+    pub(crate) fn refused(place: &str, status: u16, body: &[u8]) -> Self {
         match serde_json::from_slice::<Told>(body) {
-            Ok(Told { error, hint }) => Self::Said { sentence: format!("{place} answers {status}: {error}"), hint },
+            Ok(Told { error, hint }) => Self { hint, ..Self::new(format!("{place} answers {status}: {error}")) },
             Err(_) => Self::new(format!("{place} answers {status}"))
                 .with("is a fanout server there, or does a proxy in front not let this through?"),
         }
@@ -51,11 +63,8 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Unanswered { sentence, hint } | Self::Said { sentence, hint }) = self else {
-            return formatter.write_str("nobody reads on");
-        };
-        formatter.write_str(&harmless(sentence))?;
-        hint.as_ref().map_or(Ok(()), |hint| write!(formatter, "\n  hint: {}", harmless(hint)))
+        formatter.write_str(&harmless(&self.sentence))?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(formatter, "\n  hint: {}", harmless(hint)))
     }
 }
 

@@ -6,13 +6,17 @@ mod message;
 
 use super::clock;
 use super::failure::Failure;
-use super::output::{Output, harmless, note};
+use super::harmless::harmless;
+use super::output::{Output, note};
 use super::stream::Way;
-use crate::config::client::{Endpoint, Form, Listen, Until};
+use crate::config::Form;
+use crate::config::client::Endpoint;
+use crate::config::wish::{Listen, Until};
 use connection::{Connection, Report, Target};
 use message::Event;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,8 +35,8 @@ const GOODBYE_TIME_MAX: Duration = Duration::from_secs(1);
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Line<'a> {
-    Username { at: &'a str, username: &'a str, event: &'a str },
-    Channel { at: &'a str, channel: &'a str, event: &'a RawValue },
+    Username { at: String, username: String, event: &'a str },
+    Channel { at: String, channel: &'a str, event: &'a RawValue },
 }
 
 /// Prints what comes until it is enough, or for ever.
@@ -42,19 +46,18 @@ enum Line<'a> {
 pub(super) fn run(server: &Endpoint, order: &Listen) -> Result<(), Failure> {
     let way = Way::to(&server.url)?;
     let (reports, heard) = sync_channel(REPORTS_MAX);
-    let targets = Target::all(order);
     let mut stops: Vec<Sender<()>> = Vec::new();
-    for (number, target) in targets.iter().enumerate() {
+    for target in Target::all(order) {
         let (stop, stopped) = channel();
         let (reports, way) = (reports.clone(), way.clone());
-        let request = connection::request(server, target, order.notices)?;
+        let request = connection::request(server, &target, order.notices)?;
         let connection =
-            Connection { number, way, request, target: target.clone(), notices: order.notices, reports, stopped };
+            Connection { way, request, target: Arc::new(target), notices: order.notices, reports, stopped };
         thread::spawn(move || connection.stay());
         stops.push(stop);
     }
     drop(reports);
-    let outcome = print_all(&heard, &targets, order);
+    let outcome = print_all(&heard, order);
     // Whoever hears that nobody listens any more says goodbye to the server, and ends.
     drop(stops);
     let deadline = Instant::now() + GOODBYE_TIME_MAX;
@@ -62,7 +65,7 @@ pub(super) fn run(server: &Endpoint, order: &Listen) -> Result<(), Failure> {
     outcome
 }
 
-fn print_all(heard: &Receiver<Report>, targets: &[Target], order: &Listen) -> Result<(), Failure> {
+fn print_all(heard: &Receiver<Report>, order: &Listen) -> Result<(), Failure> {
     let Until { count, time } = order.until;
     let (mut output, mut missing) = (Output::new(), count);
     let deadline = time.map(|time| Instant::now() + time);
@@ -72,12 +75,12 @@ fn print_all(heard: &Receiver<Report>, targets: &[Target], order: &Listen) -> Re
             break;
         }
         match heard.recv_timeout(left.min(LOOK)) {
-            Ok(Report::Event(number, event)) => {
-                output.line(&line(&targets[number], &event, order.form))?;
+            Ok(Report::Event(target, event)) => {
+                output.line(&line(&target, &event, order.form))?;
                 missing = missing.map(|missing| missing - 1);
             }
-            Ok(Report::Note(number, text)) => {
-                note(&format!("{} {}: {}", clock::now_of_day(), targets[number].name(), harmless(&text)));
+            Ok(Report::Note(target, text)) => {
+                note(&format!("{} {}: {}", clock::now_of_day(), target.name(), harmless(&text)));
             }
             Ok(Report::Over(failure)) => return Err(failure),
             Err(RecvTimeoutError::Timeout) => output.check_reader()?,
@@ -88,24 +91,14 @@ fn print_all(heard: &Receiver<Report>, targets: &[Target], order: &Listen) -> Re
 }
 
 fn line(target: &Target, event: &Event, form: Form) -> Vec<u8> {
-    let at = match (form, event) {
-        (Form::Plain, Event::Text(text)) => return text.as_bytes().to_vec(),
-        (Form::Plain, Event::Payload(_, payload)) => return payload.get().as_bytes().to_vec(),
-        (Form::Json, _) => clock::now(),
+    let line = match (form, event) {
+        (Form::Text, Event::Text(text)) => return text.as_bytes().to_vec(),
+        (Form::Text, Event::Payload(_, payload)) => return payload.get().as_bytes().to_vec(),
+        (Form::Json, Event::Text(text)) => Line::Username { at: clock::now(), username: target.name(), event: text },
+        (Form::Json, Event::Payload(channel, payload)) => Line::Channel { at: clock::now(), channel, event: payload },
     };
-    let line = match (event, target) {
-        (Event::Payload(channel, payload), _) => {
-            return in_one_line(&Line::Channel { at: &at, channel, event: payload });
-        }
-        (Event::Text(text), Target::Username(username)) => Line::Username { at: &at, username, event: text.as_str() },
-        (Event::Text(_), Target::Channels(_)) => unreachable!("channels have payloads"),
-    };
-    in_one_line(&line)
-}
-
-/// Line feeds of a payload stand between its tokens, where any space would do.
-fn in_one_line(line: &Line<'_>) -> Vec<u8> {
-    let mut json = serde_json::to_vec(line).expect("texts and payloads are JSON");
+    let mut json = serde_json::to_vec(&line).expect("texts and payloads are JSON");
+    // Line feeds of a payload stand between its tokens, where any space would do.
     json.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
     json
 }
@@ -118,7 +111,7 @@ mod tests {
     fn an_event_is_printed_as_it_came_or_in_one_line_of_json() {
         let alice = Target::Username("al\"ice".to_owned());
         let text = Event::Text("two\nlines".into());
-        assert_eq!(line(&alice, &text, Form::Plain), b"two\nlines");
+        assert_eq!(line(&alice, &text, Form::Text), b"two\nlines");
         let json = String::from_utf8(line(&alice, &text, Form::Json)).unwrap();
         assert!(
             json.starts_with("{\"at\":\"20")
@@ -126,7 +119,7 @@ mod tests {
         );
         let payload = RawValue::from_string("{\n \"n\": 12345678901234567890123\r\n}".to_owned()).unwrap();
         let (channels, payload) = (Target::Channels(vec!["a".to_owned()]), Event::Payload("a".to_owned(), payload));
-        assert_eq!(line(&channels, &payload, Form::Plain), b"{\n \"n\": 12345678901234567890123\r\n}");
+        assert_eq!(line(&channels, &payload, Form::Text), b"{\n \"n\": 12345678901234567890123\r\n}");
         let json = String::from_utf8(line(&channels, &payload, Form::Json)).unwrap();
         assert!(json.ends_with(",\"channel\":\"a\",\"event\":{  \"n\": 12345678901234567890123  }}"), "{json}");
     }

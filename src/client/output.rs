@@ -1,9 +1,10 @@
 //! Standard output, line by line, and what is said beside it on standard error.
 
-use super::failure::Failure;
+use super::failure::{Cause, Failure};
+use anstream::adapter::strip_str;
+use anstream::{AutoStream, ColorChoice};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::fmt::Write as _;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, Write};
 
 /// Standard output.
 pub(super) struct Output(io::Stdout);
@@ -18,7 +19,7 @@ impl Output {
         let mut out = self.0.lock();
         let written = out.write_all(bytes).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
         written.map_err(|error| match error.kind() {
-            ErrorKind::BrokenPipe => Failure::ReaderGone,
+            ErrorKind::BrokenPipe => reader_gone(),
             _ => Failure::new(format!("standard output takes no more: {error}")),
         })
     }
@@ -29,49 +30,23 @@ impl Output {
         let mut asked = [PollFd::new(&self.0, PollFlags::empty())];
         let is_answered = matches!(poll(&mut asked, Some(&Timespec::default())), Ok(1));
         let is_gone = is_answered && asked[0].revents().contains(PollFlags::ERR);
-        if is_gone { Err(Failure::ReaderGone) } else { Ok(()) }
+        if is_gone { Err(reader_gone()) } else { Ok(()) }
     }
 
-    /// Whether colours are wanted: a terminal, and no `NO_COLOR` (no-color.org).
-    pub(super) fn wants_colours(&self) -> bool {
-        self.0.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty())
+    /// Prints a line of ours, its colours only where they are wanted (no-color.org).
+    pub(super) fn coloured_line(&mut self, line: &str) -> Result<(), Failure> {
+        match AutoStream::choice(&self.0) {
+            ColorChoice::Never => self.line(strip_str(line).to_string().as_bytes()),
+            _ => self.line(line.as_bytes()),
+        }
     }
+}
+
+fn reader_gone() -> Failure {
+    Failure::of(Cause::ReaderGone, "nobody reads on")
 }
 
 /// Says something on standard error. Where nobody hears it, nothing else is lost.
 pub(super) fn note(text: &str) {
     drop(writeln!(io::stderr(), "{text}"));
-}
-
-/// A text from outside that does nothing to a terminal but stand in one line of it.
-pub(super) fn harmless(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for letter in text.chars() {
-        // Beside control characters, those that turn the direction of what follows.
-        match letter {
-            letter if letter.is_control() => write!(shown, "{}", letter.escape_default()).expect("a String takes all"),
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                write!(shown, "{}", letter.escape_unicode()).expect("a String takes all");
-            }
-            letter => shown.push(letter),
-        }
-    }
-    shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::harmless;
-
-    #[test]
-    fn what_comes_from_outside_stays_in_its_line() {
-        for (text, shown) in [
-            ("{\"type\":\"grün\"} 日本", "{\"type\":\"grün\"} 日本"),
-            ("a\nb\tc\r", "a\\nb\\tc\\r"),
-            ("\x1b[2J\u{9b}", "\\u{1b}[2J\\u{9b}"),
-            ("a\u{202e}b", "a\\u{202e}b"),
-        ] {
-            assert_eq!(harmless(text), shown);
-        }
-    }
 }

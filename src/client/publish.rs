@@ -3,7 +3,8 @@
 use super::failure::Failure;
 use super::output::{Output, note};
 use super::requests::{Requests, encoded};
-use crate::config::client::{Endpoint, Publish, Talk};
+use crate::config::client::Endpoint;
+use crate::config::wish::{Publish, Talk};
 use serde::Deserialize;
 use std::io::{self, BufRead, Read};
 
@@ -34,7 +35,7 @@ pub(super) fn run(server: &Endpoint, publish: &Publish) -> Result<(), Failure> {
 }
 
 fn one(requests: &Requests<'_>, path: &str, event: &str) -> Result<String, Failure> {
-    let receipt: Receipt = requests.post(path, event.as_bytes())?.said()?;
+    let receipt: Receipt = requests.post(path, event.as_bytes())?;
     if receipt.receivers == 0 {
         note("nobody was there to receive it: fanout trace says where events end");
     }
@@ -54,7 +55,7 @@ fn lines(requests: &Requests<'_>, path: &str, mut input: impl BufRead) -> Result
             // The last line may end without one.
             Some(last) => line.push(last),
         }
-        let receipt = requests.post(path, &line).and_then(|answer| answer.said::<Receipt>());
+        let receipt: Result<Receipt, Failure> = requests.post(path, &line);
         receivers += receipt.map_err(|failure| at_line(failure, events))?.receivers;
         events += 1;
     }
@@ -62,13 +63,8 @@ fn lines(requests: &Requests<'_>, path: &str, mut input: impl BufRead) -> Result
 }
 
 fn at_line(failure: Failure, published: u64) -> Failure {
-    let say =
-        |sentence: String| format!("line {}: {sentence} ({} before it)", published + 1, counted(published, "event"));
-    match failure {
-        Failure::ReaderGone => failure,
-        Failure::Unanswered { sentence, hint } => Failure::Unanswered { sentence: say(sentence), hint },
-        Failure::Said { sentence, hint } => Failure::Said { sentence: say(sentence), hint },
-    }
+    let (line, before) = (published + 1, counted(published, "event"));
+    Failure { sentence: format!("line {line}: {} ({before} before it)", failure.sentence), ..failure }
 }
 
 /// `1 event`, `2 events`.

@@ -1,15 +1,18 @@
 //! HTTP requests to the server, over one connection that is kept.
 
-use super::failure::Failure;
+use super::failure::{Cause, Failure};
 use super::tls;
+use crate::config::Secret;
 use crate::config::client::Endpoint;
-use crate::config::url::Scheme;
+use crate::config::url::{Scheme, Url};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
-use ureq::Agent;
+use ureq::config::ConfigBuilder;
 use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::typestate::AgentScope;
+use ureq::{Agent, RequestBuilder};
 
 /// To find a server, or to be sure that there is none.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
@@ -21,7 +24,7 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(45);
 const BODY_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// Longest answer: every node's record of a busy target, and room for more.
-const ANSWER_BYTES_MAX: u64 = 64 << 20;
+pub(super) const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
 /// A server may hang up on a body that is longer than it takes, before it was heard. Shorter ones it hears out. (It could be
 /// asked first, by `Expect: 100-continue`; but what some proxies answer to that is not understood by the library.)
@@ -30,17 +33,16 @@ const HEARD_BYTES: usize = 64 << 10;
 /// What to do about a server that is not there.
 const WHERE: &str = "is the server running there? --url says where it is";
 
-/// A server, asked over HTTP.
-pub(super) struct Requests<'a> {
-    agent: Agent,
-    server: &'a Endpoint,
-}
+/// The same about one that may not have heard a body out.
+const WHERE_OR_TOO_LONG: &str =
+    "is it longer than the server's --max-event, or the server not there? --url says where it is";
 
-/// What it has answered.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    body: Vec<u8>,
-    place: String,
+/// A server, asked over HTTP.
+pub(crate) struct Requests<'a> {
+    agent: Agent,
+    url: &'a Url,
+    /// Opens the private door.
+    token: Option<&'a Secret>,
 }
 
 impl<'a> Requests<'a> {
@@ -49,91 +51,78 @@ impl<'a> Requests<'a> {
     /// # Errors
     /// Where a server that speaks TLS could not be told from another.
     pub(super) fn new(server: &'a Endpoint) -> Result<Self, Failure> {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            // Neither is part of a server, and both would see the token.
-            .max_redirects(0)
-            .proxy(None)
+        let patient = bare()
             .timeout_connect(Some(CONNECT_TIME_MAX))
             .timeout_send_body(Some(BODY_TIME_MAX))
             .timeout_recv_response(Some(ANSWER_TIME_MAX))
-            .timeout_recv_body(Some(ANSWER_TIME_MAX))
-            .user_agent(concat!("fanout/", env!("CARGO_PKG_VERSION")));
-        let config = if server.url.scheme == Scheme::Tls { config.tls_config(tls()?) } else { config };
-        Ok(Self { agent: Agent::new_with_config(config.build()), server })
+            .timeout_recv_body(Some(ANSWER_TIME_MAX));
+        Self::of(&server.url, server.admin_token.as_ref(), patient)
     }
 
-    /// Asks for a page.
+    /// The same for who waits no longer than this for the whole of an answer.
     ///
     /// # Errors
-    /// Where there is no answer.
-    pub(super) fn get(&self, path: &str) -> Result<Answer, Failure> {
-        let mut request = self.agent.get(self.server.url.page(path));
-        if let Some(bearer) = self.bearer() {
-            request = request.header("Authorization", bearer);
-        }
-        self.answer(request.call())
+    /// The same.
+    pub(crate) fn within(patience: Duration, url: &'a Url, token: Option<&'a Secret>) -> Result<Self, Failure> {
+        Self::of(url, token, bare().timeout_global(Some(patience)))
     }
 
-    /// Hands over a body.
+    fn of(url: &'a Url, token: Option<&'a Secret>, config: ConfigBuilder<AgentScope>) -> Result<Self, Failure> {
+        let config = if url.scheme == Scheme::Tls { config.tls_config(tls()?) } else { config };
+        Ok(Self { agent: Agent::new_with_config(config.build()), url, token })
+    }
+
+    /// What a page says.
     ///
     /// # Errors
-    /// Where there is no answer: nobody knows what became of it.
-    pub(super) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, Failure> {
-        let mut request = self.agent.post(self.server.url.page(path));
-        if let Some(bearer) = self.bearer() {
-            request = request.header("Authorization", bearer);
+    /// Where there is no answer, or it is a refusal, or not that of such a server.
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let request = self.agent.get(self.url.page(path));
+        self.said(self.with_token(request).call())
+    }
+
+    /// Hands over a body, and what is said about it.
+    ///
+    /// # Errors
+    /// The same. Without an answer nobody knows what became of it.
+    pub(crate) fn post<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, Failure> {
+        let request = self.agent.post(self.url.page(path)).content_type("text/plain; charset=utf-8");
+        let mut said = self.said(self.with_token(request).send(body));
+        if let Err(Failure { hint: Some(hint), .. }) = &mut said
+            && hint == WHERE
+            && body.len() > HEARD_BYTES
+        {
+            WHERE_OR_TOO_LONG.clone_into(hint);
         }
-        let answer = self.answer(request.content_type("text/plain; charset=utf-8").send(body));
-        answer.map_err(|failure| match failure {
-            Failure::Unanswered { sentence, .. } if body.len() > HEARD_BYTES => {
-                let hint =
-                    "is it longer than the server's --max-event, or the server not there? --url says where it is";
-                Failure::Unanswered { sentence, hint: Some(hint.to_owned()) }
-            }
-            failure => failure,
-        })
+        said
     }
 
-    fn bearer(&self) -> Option<String> {
-        self.server.admin_token.as_ref().map(|token| format!("Bearer {}", token.expose()))
+    fn with_token<Kind>(&self, request: RequestBuilder<Kind>) -> RequestBuilder<Kind> {
+        match self.token {
+            Some(token) => request.header("Authorization", format!("Bearer {}", token.expose())),
+            None => request,
+        }
     }
 
-    fn answer(&self, outcome: Result<Response<ureq::Body>, ureq::Error>) -> Result<Answer, Failure> {
-        let place = self.server.url.to_string();
+    fn said<T: DeserializeOwned>(&self, outcome: Result<Response<ureq::Body>, ureq::Error>) -> Result<T, Failure> {
+        let place = self.url.to_string();
         let failed = |error: ureq::Error| unanswered(&place, &error);
         let mut response = outcome.map_err(failed)?;
-        let status = response.status().as_u16();
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec().map_err(failed)?;
-        Ok(Answer { status, body, place })
+        match response.status().as_u16() {
+            status @ 200..=299 => serde_json::from_slice(&body).map_err(|error| {
+                Failure::new(format!("{place} answers {status}, but not as a fanout server does: {error}"))
+            }),
+            status => Err(refusal(&place, status, &body)),
+        }
     }
 }
 
-impl Answer {
-    /// What a good answer says.
-    ///
-    /// # Errors
-    /// The server's refusal, or that this is no answer of such a server.
-    pub(super) fn said<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        if !(200..300).contains(&self.status) {
-            return Err(self.refusal());
-        }
-        let what = || format!("{} answers {}, but not as a fanout server does", self.place, self.status);
-        serde_json::from_slice(&self.body).map_err(|error| Failure::new(format!("{}: {error}", what())))
-    }
-
-    fn refusal(&self) -> Failure {
-        let failure = Failure::refused(&self.place, self.status, &self.body);
-        match self.status {
-            // Between two lives of a server a proxy answers for it; and shards may be too busy to.
-            502..=504 => match failure {
-                Failure::Said { sentence, hint } => Failure::Unanswered { sentence, hint },
-                failure => failure,
-            },
-            401 | 403 => failure.with("what is sent is the ADMIN_TOKEN of the environment or the --config file"),
-            _ => failure,
-        }
-    }
+/// How the server and nobody else is asked, and every answer is one.
+pub(super) fn bare() -> ConfigBuilder<AgentScope> {
+    // Neither is part of a server, and both would see the token.
+    let config = Agent::config_builder().max_redirects(0).proxy(None);
+    config.http_status_as_error(false).user_agent(concat!("fanout/", env!("CARGO_PKG_VERSION")))
 }
 
 /// A text as a segment of a path, or a value of a query.
@@ -141,15 +130,27 @@ pub(super) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
+fn refusal(place: &str, status: u16, body: &[u8]) -> Failure {
+    let failure = Failure::refused(place, status, body);
+    match status {
+        // Between two lives of a server a proxy answers for it; and shards may be too busy to.
+        502..=504 => Failure { cause: Cause::Unanswered, ..failure },
+        401 | 403 => failure.with("what is sent is the ADMIN_TOKEN of the environment or the --config file"),
+        _ => failure,
+    }
+}
+
 fn unanswered(place: &str, error: &ureq::Error) -> Failure {
-    let say = |reason: String| format!("{place} does not answer: {reason}");
-    match error {
-        ureq::Error::Rustls(error) => Failure::new(say(error.to_string())).with(tls::ADVICE),
-        ureq::Error::Io(error) if tls::is_error(error) => Failure::new(say(error.to_string())).with(tls::ADVICE),
-        ureq::Error::Io(error) => {
-            Failure::Unanswered { sentence: say(error.to_string()), hint: Some(WHERE.to_owned()) }
-        }
-        error => Failure::Unanswered { sentence: say(error.to_string()), hint: Some(WHERE.to_owned()) },
+    let (reason, is_distrust) = match error {
+        ureq::Error::Rustls(error) => (error.to_string(), true),
+        ureq::Error::Io(error) => (error.to_string(), tls::is_error(error)),
+        error => (error.to_string(), false),
+    };
+    let sentence = format!("{place} does not answer: {reason}");
+    if is_distrust {
+        Failure::new(sentence).with(tls::ADVICE)
+    } else {
+        Failure::of(Cause::Unanswered, sentence).with(WHERE)
     }
 }
 

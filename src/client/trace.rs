@@ -8,11 +8,14 @@ mod silence;
 mod sockets;
 
 use super::clock;
-use super::failure::Failure;
+use super::failure::{Cause, Failure};
+use super::harmless::harmless;
 use super::output::{Output, note};
 use super::publish::counted;
 use super::requests::{Requests, encoded};
-use crate::config::client::{Endpoint, Form, TraceWish, Whose};
+use crate::config::Form;
+use crate::config::client::Endpoint;
+use crate::config::wish::{TraceWish, Whose};
 use account::Account;
 use line::Lines;
 use namesakes::Namesakes;
@@ -50,17 +53,20 @@ struct Trace<'a> {
 /// The server's refusal, or that it is gone for good.
 pub(super) fn run(server: &Endpoint, order: &TraceWish) -> Result<(), Failure> {
     let (requests, output, now) = (Requests::new(server)?, Output::new(), Instant::now());
-    let lines = Lines::new(output.wants_colours());
-    let (account, silence, sockets) = (Account::default(), Silence::begin(now), Sockets::default());
+    let (lines, account, silence, sockets) =
+        (Lines::default(), Account::default(), Silence::begin(now), Sockets::default());
     let mut trace = Trace { server, order, requests, output, lines, account, silence, sockets };
     let mut answered = None;
     let deadline = order.until.time.map(|time| now + time);
     loop {
         // What has become of the last event may be known a moment later.
-        let is_enough = order.until.count.is_some_and(|count| trace.account.events() >= count);
-        match trace.look().and_then(|look| trace.say(&look, answered.is_none())) {
-            Ok(()) => answered = Some(Instant::now()),
-            Err(failure) => trace.wait_for_return(failure, answered)?,
+        let is_enough = order.until.count.is_some_and(|count| trace.account.events >= count);
+        let outcome = trace.look().and_then(|look| {
+            let is_first = answered.replace(Instant::now()).is_none();
+            trace.say(&look, is_first)
+        });
+        if let Err(failure) = outcome {
+            trace.wait_for_return(failure, answered)?;
         }
         if is_enough || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Ok(());
@@ -71,24 +77,22 @@ pub(super) fn run(server: &Endpoint, order: &TraceWish) -> Result<(), Failure> {
 }
 
 impl Trace<'_> {
-    fn look(&mut self) -> Result<Look, Failure> {
+    fn look(&self) -> Result<Look, Failure> {
         let target = match &self.order.whose {
             Whose::Username(name) => format!("username={}", encoded(name)),
             Whose::Channel(name) => format!("channel={}", encoded(name)),
             Whose::Connection(id) => format!("connection={}", encoded(id)),
         };
-        let answer = self.requests.get(&format!("/admin/trace?{target}&cursor={}", self.account.cursor()))?;
-        answer.said()
+        self.requests.get(&format!("/admin/trace?{target}&cursor={}", self.account.cursor))
     }
 
     /// A server that restarts is waited for; one that refuses is not.
     fn wait_for_return(&mut self, failure: Failure, answered: Option<Instant>) -> Result<(), Failure> {
-        let is_away = matches!(failure, Failure::Unanswered { .. });
-        if !is_away || answered.is_none_or(|answered| answered.elapsed() > AWAY_MAX) {
+        if failure.cause != Cause::Unanswered || answered.is_none_or(|answered| answered.elapsed() > AWAY_MAX) {
             return Err(failure);
         }
         if self.account.lose() {
-            self.remark(&format!("{failure}"))?;
+            self.remark(&failure.in_one_line())?;
         }
         Ok(())
     }
@@ -96,7 +100,7 @@ impl Trace<'_> {
     /// Prints what a look has brought.
     fn say(&mut self, look: &Look, is_first: bool) -> Result<(), Failure> {
         let now = Instant::now();
-        let is_back = self.account.take(look);
+        let (is_back, news) = (self.account.find_again(), self.account.take(look));
         if is_first {
             self.introduce(look)?;
         } else if is_back {
@@ -108,19 +112,17 @@ impl Trace<'_> {
         if look.skipped > 0 {
             self.remark(&format!("{} not recorded: too many come", counted(look.skipped, "event")))?;
         }
-        if let Some(remark) = self.account.change_of_broker() {
-            self.remark(remark)?;
+        // The introduction says it, too.
+        if let Some(news) = news.filter(|_| !is_first) {
+            self.remark(news)?;
         }
-        let waiting = self.account.waiting();
-        if self.sockets.is_time(now) && !waiting.is_empty() {
-            for sentence in self.sockets.ask(&self.requests, &self.order.whose, &waiting)? {
+        if self.sockets.is_time(now) && !self.account.waiting.is_empty() {
+            for sentence in self.sockets.ask(&self.requests, &self.order.whose, &self.account.waiting)? {
                 self.remark(&sentence)?;
             }
         }
-        if self.silence.is_time(now, self.account.last_event()) {
-            for sentence in silence::sentences(&self.order.whose, look, &self.account) {
-                self.remark(&sentence)?;
-            }
+        if self.silence.is_time(now, self.account.last_event) {
+            self.remark(&silence::sentence(&self.order.whose, look, &self.account))?;
             self.name_others(look)?;
         }
         Ok(())
@@ -129,7 +131,7 @@ impl Trace<'_> {
     fn tell(&mut self, raw: &RawValue, is_first: bool) -> Result<(), Failure> {
         let record: Record = serde_json::from_str(raw.get())
             .map_err(|error| Failure::new(format!("a record is not understood: {error}")))?;
-        self.account.note(&record, Instant::now());
+        let is_new = self.account.note(&record, Instant::now());
         if self.order.form == Form::Json {
             return self.output.line(raw.get().as_bytes());
         }
@@ -138,8 +140,8 @@ impl Trace<'_> {
             self.lines.meet(&record);
             return Ok(());
         }
-        let line = self.lines.of(&record);
-        self.output.line(line.as_bytes())
+        let beginning = if is_new { line::beginning(&record) } else { String::new() };
+        self.output.coloured_line(&(self.lines.of(&record) + &beginning))
     }
 
     /// Whom it is about.
@@ -169,11 +171,11 @@ impl Trace<'_> {
 
     /// Says something that is no record. Beside JSON it goes to standard error.
     fn remark(&mut self, sentence: &str) -> Result<(), Failure> {
+        let sentence = harmless(sentence);
         if self.order.form == Form::Json {
             note(&format!("{} {sentence}", clock::now_of_day()));
             return Ok(());
         }
-        let line = self.lines.remark(sentence);
-        self.output.line(line.as_bytes())
+        self.output.coloured_line(&line::remark(&sentence))
     }
 }

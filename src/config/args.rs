@@ -1,10 +1,10 @@
 //! What was typed or set, before it means anything.
 
-use super::command::Typed;
 use super::file::ConfigFile;
-use super::secret::HIDDEN;
-use super::table::{Key, Preset, SETTINGS, Setting};
-use clap::error::ErrorKind;
+use super::key::Key;
+use super::refusal::{Refusal, Unfit, refusal};
+use super::setting::{Preset, Setting};
+use super::table::SETTINGS;
 use std::fmt;
 use std::rc::Rc;
 
@@ -29,25 +29,6 @@ impl fmt::Display for Source {
     }
 }
 
-/// Why a value does not fit.
-pub(super) enum Unfit {
-    /// It is not what the setting's kind allows.
-    Shape,
-    /// For a reason of its own, which must not repeat a secret.
-    Because(String),
-}
-
-/// One sentence for whoever started the process: where, what, and what is allowed.
-#[derive(Debug)]
-pub(super) struct Refusal(pub(super) String);
-
-impl From<Refusal> for clap::Error {
-    /// Exit code 2, as for every other mistake in the arguments.
-    fn from(refusal: Refusal) -> Self {
-        Self::raw(ErrorKind::ValueValidation, format!("{}\n", refusal.0))
-    }
-}
-
 /// The values of all settings as text: flags win over the environment, the environment over the file, the file over
 /// defaults.
 pub(super) struct Arguments {
@@ -58,16 +39,21 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// Adds to what was typed what is set and what the file holds, if one is named.
+    /// Adds to what was typed behind flags what is set in the environment and what the file holds, if one is named.
     ///
     /// # Errors
     /// One sentence about the first mistake in the file, or about the file.
-    pub(super) fn gather(typed: &Typed, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refusal> {
-        let given = |setting| given(setting, typed, &environment);
+    pub(super) fn gather(
+        typed: impl Fn(&'static str) -> Option<String>,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Refusal> {
+        let given = |setting| given(setting, &typed, &environment);
         let mut arguments = Self { given: SETTINGS.iter().map(given).collect(), file: None };
         if let Some(file) = arguments.optional(Key::Config, ConfigFile::find)? {
-            for (place, line) in arguments.given.iter_mut().zip(file.lines()?) {
-                *place = place.take().or(line);
+            let path: Rc<str> = file.path.display().to_string().into();
+            for (place, entry) in arguments.given.iter_mut().zip(file.entries()?) {
+                let entry = entry.map(|(text, line)| (text, Source::File(Rc::clone(&path), line)));
+                *place = place.take().or(entry);
             }
             arguments.file = Some(file);
         }
@@ -118,6 +104,14 @@ impl Arguments {
         self.optional(key, parse).map(|value| value.expect("the table gives a value by default"))
     }
 
+    /// What one of these words stands for.
+    pub(super) fn choice<T, const WORDS: usize>(&self, key: Key, choices: [(&str, T); WORDS]) -> Result<T, Refusal> {
+        self.required(key, |text| {
+            let chosen = choices.into_iter().find(|(word, _)| *word == text);
+            chosen.map(|(_, meaning)| meaning).ok_or(Unfit::Shape)
+        })
+    }
+
     fn refusal(&self, key: Key, text: &str, unfit: &Unfit) -> Refusal {
         let place = match self.source(key) {
             Source::Flag(flag) => format!("--{flag}"),
@@ -129,17 +123,12 @@ impl Arguments {
     }
 }
 
-/// The sentence about a value that does not fit: where it is, what it is unless it is secret, and what is allowed.
-pub(super) fn refusal(place: &str, setting: &Setting, text: &str, unfit: &Unfit) -> Refusal {
-    let shown = if setting.kind.is_secret() { HIDDEN.to_owned() } else { format!("`{}`", text.escape_debug()) };
-    Refusal(match unfit {
-        Unfit::Shape => format!("{place} is {shown}; allowed: {}", setting.kind),
-        Unfit::Because(reason) => format!("{place} is {shown}, but {reason}; allowed: {}", setting.kind),
-    })
-}
-
-fn given(setting: &Setting, typed: &Typed, environment: impl Fn(&str) -> Option<String>) -> Option<(String, Source)> {
-    let flag = setting.flag.and_then(|flag| Some((typed.value(flag)?, Source::Flag(flag))));
+fn given(
+    setting: &Setting,
+    typed: impl Fn(&'static str) -> Option<String>,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Option<(String, Source)> {
+    let flag = setting.flag.and_then(|flag| Some((typed(flag)?, Source::Flag(flag))));
     flag.or_else(|| {
         let name = setting.environment?;
         let text = environment(name).filter(|text| !text.is_empty())?;

@@ -1,23 +1,18 @@
-//! Who may connect, and the tokens that `fanout token` makes.
+//! Who may connect.
 
-use super::args::{Arguments, Refusal, Unfit};
+use super::args::Arguments;
+use super::key::Key;
+use super::refusal::{Refusal, Unfit};
 use super::secret::Secret;
-use super::span::Span;
-use super::subcommands::TokenWords;
-use super::table::Key;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// As long as the hash it is for (RFC 7518 §3.2), and no longer than a head.
 const SECRET_BYTES: RangeInclusive<usize> = 32..=4096;
 
 /// Longest path (`PATH_MAX` of Linux, its end included).
 const PATH_BYTES_MAX: usize = 4095;
-
-/// The longest life of a token for tests: ten years.
-const TOKEN_LIFE_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Who is asked for a token, and what it is checked with.
 #[derive(Clone, Debug)]
@@ -30,19 +25,6 @@ pub struct Auth {
     pub keys: Option<PathBuf>,
 }
 
-/// A token that is to be made.
-#[derive(Clone, Debug)]
-pub struct TokenOrder {
-    /// What it is signed with.
-    pub secret: Secret,
-    /// Whom it is for; not empty.
-    pub subject: String,
-    /// Further usernames; none is empty.
-    pub usernames: Vec<String>,
-    /// How long it is good: more than nothing.
-    pub lifetime: Duration,
-}
-
 impl Auth {
     /// Whether those who are asked for nothing may come to this address from other machines.
     pub fn leaves_open(&self, address: SocketAddr) -> bool {
@@ -50,11 +32,7 @@ impl Auth {
     }
 
     pub(super) fn of(arguments: &Arguments) -> Result<Self, Refusal> {
-        let is_required = arguments.required(Key::Auth, |text| match text {
-            "none" => Ok(false),
-            "token" => Ok(true),
-            _ => Err(Unfit::Shape),
-        })?;
+        let is_required = arguments.choice(Key::Auth, [("none", false), ("token", true)])?;
         let secret = arguments.optional(Key::JwtHs256Secret, secret)?;
         let keys = arguments.optional(Key::JwtKeys, path)?;
         if is_required && secret.is_none() && keys.is_none() {
@@ -66,31 +44,6 @@ impl Auth {
         }
         Ok(Self { is_required, secret, keys })
     }
-
-    /// What `fanout token` was asked for.
-    pub(super) fn order(&self, words: &TokenWords) -> Result<TokenOrder, Refusal> {
-        let refuse = |sentence: &str| Refusal(sentence.to_owned());
-        let subject = words.sub.clone().filter(|name| !name.is_empty());
-        let lifetime = Span::parse(&words.expires).map(|span| span.0);
-        Ok(TokenOrder {
-            secret: self.secret.clone().ok_or_else(|| {
-                refuse("fanout token signs with JWT_HS256_SECRET, which is not set; give the server's, of 32 bytes or more")
-            })?,
-            subject: subject.ok_or_else(|| refuse("--sub is missing; name whom the token is for, as in --sub alice"))?,
-            usernames: words.usernames.as_deref().map(usernames).unwrap_or_default(),
-            lifetime: lifetime.filter(|life| !life.is_zero() && *life <= TOKEN_LIFE_MAX).ok_or_else(|| {
-                Refusal(format!(
-                    "--expires is `{}`; allowed: a duration of ten years at most, such as 90s or 1h",
-                    words.expires.escape_debug()
-                ))
-            })?,
-        })
-    }
-}
-
-/// The names of a comma list; nobody is called nothing.
-fn usernames(list: &str) -> Vec<String> {
-    list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 fn secret(text: &str) -> Result<Secret, Unfit> {

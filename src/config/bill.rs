@@ -5,14 +5,14 @@ use super::bytes::ByteSize;
 use std::fmt;
 
 /// User memory of an idle connection: its seat in the slab, its place in the tables of its shard, its timer.
-pub const IDLE_CONNECTION_BYTES: u64 = 400;
+const IDLE_CONNECTION_BYTES: u64 = 400;
 
 /// What the kernel keeps for an idle TCP socket with its descriptor.
 pub const IDLE_SOCKET_BYTES: u64 = 4096;
 
 /// User memory of a shard without connections: the executor (4.3 MB with the smallest buffers), the rings of the mesh,
 /// scratch buffers and tables.
-pub const SHARD_BYTES: u64 = 8 << 20;
+const SHARD_BYTES: u64 = 8 << 20;
 
 /// What the configuration may cost in memory, in bytes; large sums stop at `u64::MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl fmt::Display for MemoryBill {
 }
 
 /// A size for people: at most four digits, rounded up.
-pub(super) fn rounded(bytes: u64) -> ByteSize {
+pub(crate) fn rounded(bytes: u64) -> ByteSize {
     let scale = (0..=3).map(|power| 1_u64 << (10 * power)).find(|scale| bytes / scale < 10_000).unwrap_or(1 << 30);
     ByteSize(bytes.div_ceil(scale).saturating_mul(scale))
 }

@@ -153,9 +153,7 @@ impl Host {
 
     fn cores(&self, config: &Config) -> Check {
         let (what, shards) = ("cores", config.cores.len());
-        let mut used = config.cores.clone();
-        used.sort_unstable();
-        used.dedup();
+        let used = config.shard_cores();
         let broker = match config.broker_core {
             Some(core) if used.contains(&core) => format!("the broker shares core {core}"),
             Some(core) => format!("the broker on core {core}"),

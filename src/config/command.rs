@@ -1,8 +1,10 @@
 //! The command line as it is typed: its parser, help and completions, from the tables of subcommands and of settings.
 
 use super::kind::{Kind, listed};
+use super::setting::Setting;
 use super::subcommands::{SUBCOMMANDS, Subcommand, Task};
-use super::table::{SETTINGS, Setting};
+use super::table::{SETTINGS, without_flag};
+use super::words::text;
 use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
@@ -10,7 +12,7 @@ use std::ffi::OsString;
 
 /// What was typed.
 pub(super) struct Typed {
-    /// What the process is to do.
+    /// What comes of it.
     pub(super) task: Task,
     /// What stands behind the subcommand, then what stands in front of it.
     matches: Vec<ArgMatches>,
@@ -23,17 +25,21 @@ impl Typed {
     /// One sentence about the first mistake, or the help or version that was asked for.
     pub(super) fn read(words: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut front = command().try_get_matches_from(words).map_err(in_one_sentence)?;
-        let Some((name, behind)) = front.remove_subcommand() else {
-            return Ok(Self { task: Task::Serve, matches: vec![front] });
-        };
+        let (name, behind) = front.remove_subcommand().unzip();
+        let name = name.as_deref().unwrap_or("serve");
         let subcommand = SUBCOMMANDS.iter().find(|subcommand| subcommand.name == name);
-        let task = (subcommand.expect("the parser is made from the table").task)(&behind);
-        Ok(Self { task, matches: vec![behind, front] })
+        let task = subcommand.expect("the parser is made from the table").task;
+        Ok(Self { task, matches: behind.into_iter().chain([front]).collect() })
+    }
+
+    /// What stands behind the subcommand, or behind the program where there is none.
+    pub(super) fn words(&self) -> &ArgMatches {
+        &self.matches[0]
     }
 
     /// What was typed behind a flag; what stands behind the subcommand wins.
     pub(super) fn value(&self, flag: &'static str) -> Option<String> {
-        self.matches.iter().find_map(|matches| matches.try_get_one::<String>(flag).ok().flatten()).cloned()
+        self.matches.iter().find_map(|matches| text(matches, flag))
     }
 
     /// Whether a flag without a value was typed.
@@ -66,7 +72,7 @@ fn subcommand(subcommand: &Subcommand) -> Command {
 
 fn argument(setting: &Setting) -> Option<Arg> {
     let flag = setting.flag?;
-    let argument = Arg::new(flag).long(flag).help_heading(setting.group.heading()).help(help(setting));
+    let argument = Arg::new(flag).long(flag).help_heading(setting.group.heading()).help(setting.help());
     let argument = match setting.kind {
         Kind::Switch => return Some(argument.action(ArgAction::SetTrue)),
         kind => argument.action(ArgAction::Set).value_name(kind.unit()),
@@ -78,24 +84,8 @@ fn argument(setting: &Setting) -> Option<Arg> {
     })
 }
 
-/// What the table says about a setting, in two or three sentences.
-pub(super) fn help(setting: &Setting) -> String {
-    let Setting { environment, kind, preset, description, .. } = setting;
-    if *kind == Kind::Switch {
-        return format!("{description}.");
-    }
-    let environment = environment.map(|name| format!(" [environment: {name}]")).unwrap_or_default();
-    format!("{description}. Allowed: {kind}. [default: {}]{environment}", preset.text())
-}
-
-/// Settings that have no flag, because a list of processes shows flags.
-pub(super) fn without_flag() -> impl Iterator<Item = (&'static str, &'static Setting)> {
-    let settings = SETTINGS.iter().filter(|setting| setting.flag.is_none());
-    settings.filter_map(|setting| Some((setting.environment?, setting)))
-}
-
 fn environment_only() -> String {
-    let lines = without_flag().map(|(name, setting)| format!("  {name}\n          {}\n", help(setting)));
+    let lines = without_flag().map(|(name, setting)| format!("  {name}\n          {}\n", setting.help()));
     format!(
         "Environment or file only:\n{}\nFlags win over the environment, the environment over the file; an empty \
          variable counts as not set.",
@@ -112,7 +102,7 @@ fn in_one_sentence(error: clap::Error) -> clap::Error {
         _ => Vec::new(),
     };
     let context = |kind| list(kind).join(" or ");
-    let flag = || context(ContextKind::InvalidArg).split(' ').next().unwrap_or_default().to_owned();
+    let flag = || context(ContextKind::InvalidArg).split([' ', '[']).next().unwrap_or_default().to_owned();
     let sentence = match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return error,
         ErrorKind::UnknownArgument => match context(ContextKind::SuggestedArg) {

@@ -1,13 +1,13 @@
 //! The configuration file: TOML, each setting under its name, in no section.
 
-use super::args::{Refusal, Source, Unfit, refusal};
 use super::kind::Kind;
-use super::table::{SETTINGS, Setting};
+use super::refusal::{Refusal, Unfit, refusal};
+use super::setting::Setting;
+use super::table::SETTINGS;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::rc::Rc;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
@@ -28,8 +28,8 @@ pub(super) struct ConfigFile {
     text: String,
 }
 
-/// A value as one would type it, and where it stands; `None` where the file does not name the setting.
-type Line = Option<(String, Source)>;
+/// A value as one would type it, and its line, counted from 1; `None` where the file does not name the setting.
+type Entry = Option<(String, usize)>;
 
 impl ConfigFile {
     /// Reads the file at `path`, which has to be a regular one: a pipe could be read only once, and a terminal never.
@@ -50,11 +50,11 @@ impl ConfigFile {
         Self { path: PathBuf::from(path), is_readable_for_others: false, text: text.to_owned() }
     }
 
-    /// What it says about each setting, by [`Key`](super::table::Key).
+    /// What it says about each setting, by [`Key`](super::key::Key).
     ///
     /// # Errors
     /// One sentence about the first mistake, with the file and the line.
-    pub(super) fn lines(&self) -> Result<Vec<Line>, Refusal> {
+    pub(super) fn entries(&self) -> Result<Vec<Entry>, Refusal> {
         let table = DeTable::parse(&self.text).map_err(|error| {
             let line = self.line(error.span().map_or(0, |span| span.start));
             // Its display would repeat the line, which may hold a secret.
@@ -64,20 +64,20 @@ impl ConfigFile {
                 error.message().replace('\n', "; ")
             ))
         })?;
-        let mut entries: Vec<_> = table.get_ref().iter().collect();
-        entries.sort_unstable_by_key(|(name, _)| name.span().start);
-        let (shown, mut lines) = (Rc::from(self.path.display().to_string()), vec![None; SETTINGS.len()]);
-        for (name, value) in entries {
+        let mut named: Vec<_> = table.get_ref().iter().collect();
+        named.sort_unstable_by_key(|(name, _)| name.span().start);
+        let (path, mut entries) = (self.path.display(), vec![None; SETTINGS.len()]);
+        for (name, value) in named {
             let line = self.line(name.span().start);
-            let place = format!("{shown}:{line}");
+            let place = format!("{path}:{line}");
             let setting = setting(name.get_ref(), value.get_ref(), &place)?;
             let text = text(value.get_ref(), setting.kind).ok_or_else(|| {
                 let written = &self.text[value.span()];
                 refusal(&format!("{place}: {}", name.get_ref()), setting, written, &wrong_type(setting.kind))
             })?;
-            lines[setting.key as usize] = Some((text, Source::File(Rc::clone(&shown), line)));
+            entries[setting.key as usize] = Some((text, line));
         }
-        Ok(lines)
+        Ok(entries)
     }
 
     /// The line of a place, counted from 1.

@@ -1,5 +1,6 @@
 //! What this machine allows the process: descriptors, locked memory, `io_uring`, cores, memory.
 
+use super::cgroup::Cgroup;
 use io_uring::{IoUring, Probe, opcode};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -47,8 +48,10 @@ pub struct Host {
     pub io_uring: Result<(), IoUringRefusal>,
     /// Cores this thread may run on, ascending; at least one.
     pub allowed_cores: Vec<usize>,
-    /// Memory of the machine or of the container, whichever is less; `None` where neither can be read.
+    /// Memory of the machine or of the container or unit, whichever is less; `None` where neither can be read.
     pub memory_bytes: Option<u64>,
+    /// The limits of the container or unit.
+    pub cgroup: Cgroup,
     /// Connections that may wait to be accepted (`net.core.somaxconn`).
     pub backlog_max: Option<u64>,
 }
@@ -60,13 +63,15 @@ impl Host {
     pub fn look() -> Self {
         let open_files_before = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let open_files = raised(Resource::Nofile).unwrap_or(u64::MAX);
+        let cgroup = Cgroup::look();
         Self {
             open_files,
             open_files_before: (open_files != open_files_before).then_some(open_files_before),
             memlock_bytes: raised(Resource::Memlock),
             io_uring: probe_io_uring(),
             allowed_cores: allowed_cores(),
-            memory_bytes: memory_bytes(),
+            memory_bytes: memory_bytes(cgroup),
+            cgroup,
             backlog_max: number_in("/proc/sys/net/core/somaxconn"),
         }
     }
@@ -149,10 +154,9 @@ fn allowed_cores() -> Vec<usize> {
     if cores.is_empty() { vec![0] } else { cores }
 }
 
-fn memory_bytes() -> Option<u64> {
+fn memory_bytes(cgroup: Cgroup) -> Option<u64> {
     let machine = read_to_string("/proc/meminfo").ok().and_then(|text| meminfo_total(&text));
-    let container = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"].map(number_in);
-    container.into_iter().chain([machine]).flatten().min()
+    [machine, cgroup.memory_bytes].into_iter().flatten().min()
 }
 
 /// `MemTotal` in bytes (`proc_meminfo(5)`: its `kB` are KiB).
@@ -176,6 +180,7 @@ impl Host {
             io_uring: Ok(()),
             allowed_cores: (0..cores).collect(),
             memory_bytes: Some(8 << 30),
+            cgroup: Cgroup::default(),
             backlog_max: Some(4096),
         }
     }
@@ -183,7 +188,7 @@ impl Host {
 
 #[cfg(test)]
 mod tests {
-    use super::{Host, IoUringRefusal, grow_table, meminfo_total, refusal};
+    use super::{Cgroup, Host, IoUringRefusal, grow_table, meminfo_total, memory_bytes, refusal};
     use rustix::io::Errno;
 
     #[test]
@@ -193,6 +198,8 @@ mod tests {
         assert!(host.allowed_cores.is_sorted());
         assert!(host.open_files > 3);
         assert!(host.memory_bytes.is_some_and(|bytes| bytes > 1 << 20));
+        let unit = Cgroup { memory_bytes: Some(4096), ..Cgroup::default() };
+        assert_eq!(memory_bytes(unit), Some(4096), "a unit has no more than it is allowed");
         grow_table(host.open_files.min(4096)).expect("within the limit");
         assert_eq!(Host::look().open_files_before, None, "a raised limit stays raised");
     }

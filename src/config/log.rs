@@ -1,5 +1,6 @@
 //! What is logged, and how.
 
+use super::form::Form;
 use tracing_subscriber::EnvFilter;
 
 /// Longest filter, far above any useful one.
@@ -13,17 +14,8 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 pub struct Log {
     /// Directives that `tracing_subscriber::EnvFilter` has accepted.
     pub filter: String,
-    /// For people or for machines.
-    pub format: LogFormat,
-}
-
-/// For whom the lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object per line.
-    Json,
+    /// For whom: one JSON object per line for programs.
+    pub format: Form,
 }
 
 /// Whether this is a filter that means what it says. A lone word must be a level: `EnvFilter` takes a mistyped level

@@ -1,21 +1,21 @@
 //! The manual page: what the help says, for man(1).
 
-use super::command::{command, help, without_flag};
-use clap::Arg;
+use super::table::without_flag;
+use clap::{Arg, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
 /// One page in roff, about the program and all its subcommands.
-pub(super) fn manual() -> String {
-    let page =
-        Man::new(command()).title("FANOUT").source(concat!("fanout ", env!("CARGO_PKG_VERSION"))).manual("fanout");
+pub(super) fn manual(program: &mut Command) -> String {
+    let page = Man::new(program.clone()).title("FANOUT");
+    let page = page.source(concat!("fanout ", env!("CARGO_PKG_VERSION"))).manual("fanout");
     let mut text = Vec::new();
     let written = page
         .render_title(&mut text)
         .and_then(|()| page.render_name_section(&mut text))
         .and_then(|()| synopsis().to_writer(&mut text))
         .and_then(|()| page.render_description_section(&mut text))
-        .and_then(|()| subcommands().to_writer(&mut text))
+        .and_then(|()| subcommands(program).to_writer(&mut text))
         .and_then(|()| page.render_options_section(&mut text))
         .and_then(|()| environment().to_writer(&mut text));
     written.expect("a Vec takes all");
@@ -30,10 +30,9 @@ fn synopsis() -> Roff {
 }
 
 /// Each with its own arguments; those of all of them are the options.
-fn subcommands() -> Roff {
+fn subcommands(program: &mut Command) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["COMMANDS"]);
-    let mut program = command();
     program.build();
     for subcommand in program.get_subcommands() {
         let is_own = |argument: &&Arg| argument.get_help_heading().is_none() && argument.get_id() != "help";
@@ -52,7 +51,7 @@ fn environment() -> Roff {
     for (name, setting) in without_flag() {
         roff.control("TP", []);
         roff.text([bold(name)]);
-        roff.text([roman(help(setting))]);
+        roff.text([roman(setting.help())]);
     }
     roff.control("PP", []);
     roff.text([roman("Flags win over the environment, the environment over the file.")]);

@@ -1,19 +1,23 @@
 //! From what was typed to what it means: every value parsed, the rules between them applied.
 
-use super::args::{Arguments, Refusal, Source, Unfit};
+use super::args::{Arguments, Source};
 use super::auth::Auth;
 use super::bytes::ByteSize;
 use super::cores::{BrokerSeat, CoreList, Ranges, SHARDS_BEYOND_CORES_MAX, Seating};
+use super::form::Form;
 use super::host::{CONNECTIONS_DERIVED_MAX, Host, descriptors_reserved};
+use super::key::Key;
 use super::kind::Kind;
-use super::log::{Log, LogFormat, is_filter};
+use super::log::{Log, is_filter};
 use super::networks::Networks;
 use super::origins::Origins;
 use super::redis::{RedisAddress, is_host};
+use super::refusal::{Refusal, Unfit};
 use super::secret::Secret;
+use super::setting::Setting;
 use super::slow::SlowPolicies;
 use super::span::Span;
-use super::table::{Key, SETTINGS, Setting};
+use super::table::SETTINGS;
 use super::{BrokerChoice, Config, FileSource, Flux, Heartbeat, Limits, RedisSubscribe};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -63,10 +67,10 @@ pub(super) fn config(arguments: &Arguments, host: &Host) -> Result<Config, Refus
         broker,
         broker_core: seating.broker,
         redis: redis(arguments)?,
-        redis_subscribe: arguments.required(Key::RedisSubscribe, |text| {
-            let choices = [RedisSubscribe::Patterns, RedisSubscribe::Channels];
-            choices.into_iter().find(|choice| choice.word() == text).ok_or(Unfit::Shape)
-        })?,
+        redis_subscribe: arguments.choice(
+            Key::RedisSubscribe,
+            [RedisSubscribe::Patterns, RedisSubscribe::Channels].map(|choice| (choice.word(), choice)),
+        )?,
         redis_linger: span(arguments, Key::RedisLinger)?,
         broker_listen,
         workflow_prefix,
@@ -90,11 +94,7 @@ pub(super) fn config(arguments: &Arguments, host: &Host) -> Result<Config, Refus
         spin_before_park: span(arguments, Key::SpinBeforePark)?,
         log: Log {
             filter: arguments.required(Key::LogLevel, |text| fit(text, is_filter))?,
-            format: arguments.required(Key::LogFormat, |text| match text {
-                "text" => Ok(LogFormat::Text),
-                "json" => Ok(LogFormat::Json),
-                _ => Err(Unfit::Shape),
-            })?,
+            format: arguments.choice(Key::LogFormat, [("text", Form::Text), ("json", Form::Json)])?,
         },
         file: arguments.file.as_ref().map(|file| FileSource {
             path: file.path.clone(),
@@ -115,11 +115,7 @@ fn secrets_in_file(arguments: &Arguments) -> Vec<String> {
 
 pub(super) fn listen(arguments: &Arguments) -> Result<SocketAddr, Refusal> {
     let mut listen = arguments.required(Key::Listen, address)?;
-    let profile_port = arguments.required(Key::Profile, |text| match text {
-        "workflow" => Ok(None),
-        "flux" => Ok(Some(FLUX_PORT)),
-        _ => Err(Unfit::Shape),
-    })?;
+    let profile_port = arguments.choice(Key::Profile, [("workflow", None), ("flux", Some(FLUX_PORT))])?;
     let port: Option<u16> = optional_number(arguments, Key::Port)?;
     let port = port.filter(|_| arguments.gives_way(Key::Listen, Key::Port));
     if let Some(port) = port.or(profile_port.filter(|_| !arguments.is_set(Key::Listen))) {
@@ -142,11 +138,7 @@ pub(super) fn flux(arguments: &Arguments) -> Result<Flux, Refusal> {
     Ok(Flux {
         base_path: arguments.required(Key::FluxBasePath, |text| path(text, &[]))?,
         channel_prefix: arguments.required(Key::ChannelPrefix, prefix)?,
-        broadcast_is_open: arguments.required(Key::FluxBroadcast, |text| match text {
-            "allow" => Ok(true),
-            "deny" => Ok(false),
-            _ => Err(Unfit::Shape),
-        })?,
+        broadcast_is_open: arguments.choice(Key::FluxBroadcast, [("allow", true), ("deny", false)])?,
         channels: arguments.required(Key::FluxChannels, |text| {
             let patterns: Vec<String> = text.split(',').map(|pattern| pattern.trim().to_owned()).collect();
             patterns.iter().all(|pattern| is_name(pattern)).then_some(patterns).ok_or(Unfit::Shape)
@@ -166,12 +158,8 @@ fn check_prefixes(workflow: &str, flux: &str) -> Result<(), Refusal> {
 }
 
 fn broker(arguments: &Arguments) -> Result<BrokerChoice, Refusal> {
-    let named = arguments.required(Key::Broker, |text| match text {
-        "auto" => Ok(BrokerChoice::Undecided),
-        "redis" => Ok(BrokerChoice::Redis),
-        "embedded" => Ok(BrokerChoice::Embedded),
-        _ => Err(Unfit::Shape),
-    })?;
+    let choices = [BrokerChoice::Undecided, BrokerChoice::Redis, BrokerChoice::Embedded];
+    let named = arguments.choice(Key::Broker, choices.map(|choice| (choice.word(), choice)))?;
     if named != BrokerChoice::Undecided {
         return Ok(named);
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! table.rs     the settings, once             subcommands.rs   the subcommands, once
 //! command.rs   what was typed                 →  help, completions, manual.rs
-//! client.rs    what was typed behind publish, listen and trace
+//! doctor.rs, token.rs, wish.rs (client.rs)    what is read of what was typed behind subcommands
 //! args.rs      what was typed or set, or stands in the file (file.rs)
 //! meaning.rs   parsed, checked, put together  →  Config
 //! host.rs      what the machine allows        →  check.rs says whether that is enough
@@ -12,16 +12,18 @@
 
 mod args;
 mod auth;
-mod bill;
+pub(crate) mod bill;
 pub mod bytes;
+mod cgroup;
 pub mod check;
 pub mod client;
 mod command;
 pub mod cores;
 pub mod doctor;
-mod example;
 mod file;
+mod form;
 pub mod host;
+mod key;
 mod kind;
 pub mod log;
 mod manual;
@@ -30,36 +32,46 @@ pub mod networks;
 pub mod origins;
 mod printout;
 pub mod redis;
+mod refusal;
 mod reload;
 pub mod secret;
+mod setting;
 mod slow;
 pub mod span;
 mod subcommands;
 mod table;
 #[cfg(test)]
 mod tests;
+mod token;
 pub mod url;
+pub mod wish;
+mod words;
 
-pub use auth::{Auth, TokenOrder};
-pub use bill::{IDLE_CONNECTION_BYTES, IDLE_SOCKET_BYTES, MemoryBill, SHARD_BYTES};
+pub use auth::Auth;
+pub use bill::{IDLE_SOCKET_BYTES, MemoryBill};
+pub use cgroup::Cgroup;
 pub use check::{Check, Verdict};
 pub use client::ClientOrder;
 pub use doctor::DoctorOrder;
-pub use example::example;
+pub use form::Form;
 pub use host::{Host, IoUringRefusal};
+pub use key::Key;
 pub use kind::Kind;
-pub use log::{Log, LogFormat};
+pub use log::Log;
 pub use networks::Networks;
 pub use origins::{InvalidOrigins, Origins};
 pub use redis::{InvalidRedisUrl, RedisAddress};
 pub use reload::Reload;
 pub use secret::Secret;
+pub use setting::{Group, Preset, Setting};
 pub use slow::{SlowPolicies, SlowPolicy};
-pub use table::{Group, Key, Preset, SETTINGS, Setting, markdown_table};
+pub use table::SETTINGS;
+pub use token::TokenOrder;
 
 use args::Arguments;
 use command::Typed;
 use host::descriptors_reserved;
+use refusal::Refusal;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -123,6 +135,14 @@ impl Config {
     /// What this may cost in memory.
     pub fn memory_bill(&self) -> MemoryBill {
         MemoryBill::of(self)
+    }
+
+    /// The cores that shards have, each once, in their order.
+    pub fn shard_cores(&self) -> Vec<usize> {
+        let mut cores = self.cores.clone();
+        cores.sort_unstable();
+        cores.dedup();
+        cores
     }
 
     /// Descriptors this needs: one per connection, and what shards and broker keep open.
@@ -240,7 +260,7 @@ pub enum Command {
     /// Print this text and end.
     Print(String),
     /// Say what the machine allows and what stands in the way, and end.
-    Doctor(Box<Config>, DoctorOrder),
+    Doctor(Box<Config>, Box<DoctorOrder>),
     /// Ask the server that runs with this, and end.
     Health(Box<Config>),
     /// Print a token for tests and end.
@@ -256,7 +276,7 @@ pub fn from_process(host: &Host) -> Command {
     let mut names = settings.chain([client::TOKEN_VARIABLE]);
     let unreadable = |name: &&str| std::env::var_os(name).is_some_and(|text| text.to_str().is_none());
     let outcome = match names.find(unreadable) {
-        Some(name) => Err(args::Refusal(format!("{name} is not UTF-8; values are UTF-8 text")).into()),
+        Some(name) => Err(Refusal(format!("{name} is not UTF-8; values are UTF-8 text")).into()),
         None => from(std::env::args_os(), |name| std::env::var(name).ok(), host),
     };
     outcome.unwrap_or_else(|error| error.exit())
@@ -277,7 +297,7 @@ fn reload(
     in_force: &Config,
     host: &Host,
 ) -> Result<Reload, String> {
-    let arguments = Arguments::gather(typed, environment).map_err(|refusal| refusal.0)?;
+    let arguments = Arguments::gather(|flag| typed.value(flag), environment).map_err(|refusal| refusal.0)?;
     let mut wanted = meaning::config(&arguments, host).map_err(|refusal| refusal.0)?;
     if !arguments.is_set(Key::MaxConnections) {
         // The shards stay as many as they are.
@@ -297,23 +317,18 @@ pub fn from(
     host: &Host,
 ) -> Result<Command, clap::Error> {
     let typed = Typed::read(arguments)?;
+    let words = typed.words();
     if let Task::Print(text) = typed.task {
-        return Ok(Command::Print(text));
+        return Ok(Command::Print(text(words, &mut command::command())));
     }
-    let arguments = Arguments::gather(&typed, &environment)?;
-    if let Task::Client(words) = &typed.task {
-        // What is wrong with a server's settings alone is no client's business.
-        return Ok(Command::Client(Box::new(words.order(&arguments, environment)?)));
+    let arguments = Arguments::gather(|flag| typed.value(flag), &environment)?;
+    if let Task::Client(wish) = typed.task {
+        let order = ClientOrder::of(wish(words)?, words, &arguments, environment)?;
+        return Ok(Command::Client(Box::new(order)));
     }
     let config = Box::new(meaning::config(&arguments, host)?);
-    Ok(match &typed.task {
-        task if *task == Task::PrintConfig || typed.has("print-config") => {
-            Command::Print(printout::printout(&arguments, &config))
-        }
-        Task::Serve => Command::Serve(config),
-        Task::Doctor(order) => Command::Doctor(config, *order),
-        Task::Health => Command::Health(config),
-        Task::Token(words) => Command::Token(config.auth.order(words)?),
-        Task::Print(_) | Task::PrintConfig | Task::Client(_) => unreachable!("it was printed above"),
-    })
+    match typed.task {
+        Task::Server(command) if !typed.has("print-config") => Ok(command(config, words)?),
+        _ => Ok(Command::Print(printout::printout(&arguments, &config))),
+    }
 }

@@ -4,13 +4,15 @@ use super::Config;
 use super::args::{Arguments, Source};
 use super::bytes::ByteSize;
 use super::cores::Ranges;
+use super::form::Form;
+use super::key::Key;
 use super::kind::Kind;
-use super::log::LogFormat;
 use super::meaning::asks_for_redis;
 use super::redis::RedisAddress;
 use super::secret::{HIDDEN, Secret};
+use super::setting::{Group, Preset, Setting};
 use super::span::Span;
-use super::table::{Group, Key, Preset, SETTINGS, Setting};
+use super::table::SETTINGS;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -78,7 +80,7 @@ pub(super) fn value(key: Key, arguments: &Arguments, config: &Config) -> String 
         Key::RedisUrl => "none".to_owned(),
         Key::RedisHost => redis.host.clone(),
         Key::RedisPort => redis.port.to_string(),
-        Key::RedisUser => redis_user(arguments, redis),
+        Key::RedisUser => redis_user(redis),
         Key::RedisPassword => hidden(&redis.password),
         Key::RedisSubscribe => config.redis_subscribe.word().to_owned(),
         Key::RedisLinger => span(config.redis_linger),
@@ -104,7 +106,7 @@ pub(super) fn value(key: Key, arguments: &Arguments, config: &Config) -> String 
         Key::JwtKeys => config.auth.keys.as_ref().map_or("none".to_owned(), |path| path.display().to_string()),
         Key::AdminToken => hidden(&config.admin_token),
         Key::LogLevel => log.filter.clone(),
-        Key::LogFormat => if log.format == LogFormat::Json { "json" } else { "text" }.to_owned(),
+        Key::LogFormat => if log.format == Form::Json { "json" } else { "text" }.to_owned(),
         Key::EchoPath => config.echo_path.clone().unwrap_or_else(|| "off".to_owned()),
         Key::Config => config.file.as_ref().map_or("none".to_owned(), |file| file.path.display().to_string()),
         Key::PrintConfig => String::new(),
@@ -123,12 +125,12 @@ pub(super) fn value(key: Key, arguments: &Arguments, config: &Config) -> String 
     }
 }
 
-fn redis_user(arguments: &Arguments, redis: &RedisAddress) -> String {
+fn redis_user(redis: &RedisAddress) -> String {
     match (&redis.username, &redis.password) {
         (None, _) => "none".to_owned(),
         // Some write the password where a URL has the user.
-        (Some(_), None) if arguments.is_set(Key::RedisUrl) => HIDDEN.to_owned(),
-        (Some(username), _) => username.clone(),
+        (Some(_), None) => HIDDEN.to_owned(),
+        (Some(username), Some(_)) => username.clone(),
     }
 }
 

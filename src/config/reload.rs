@@ -2,8 +2,10 @@
 
 use super::args::Arguments;
 use super::auth::Auth;
+use super::key::Key;
 use super::printout::value;
-use super::table::{Key, SETTINGS, Setting};
+use super::setting::Setting;
+use super::table::SETTINGS;
 use super::{Config, Limits, Log};
 
 /// What follows from a new reading.

@@ -1,10 +1,14 @@
 //! The subcommands: one table from which come the parser, the help, completions and the manual page.
 
-use super::client::{self, ClientWords};
-use super::command::command;
+use super::client;
 use super::doctor::{self, DoctorOrder};
+use super::key::Key;
 use super::manual::manual;
-use super::table::Key;
+use super::refusal::Refusal;
+use super::token::{self, TokenOrder};
+use super::wish::{self, Wish};
+use super::{Command, Config};
+use clap::Command as Parser;
 use clap::{Arg, ArgMatches, value_parser};
 use clap_complete::{Shell, generate};
 
@@ -18,8 +22,8 @@ pub(super) struct Subcommand {
     pub(super) settings: Settings,
     /// What else may.
     pub(super) arguments: fn() -> Vec<Arg>,
-    /// What was asked for with them.
-    pub(super) task: fn(&ArgMatches) -> Task,
+    /// What comes of it.
+    pub(super) task: Task,
 }
 
 /// Settings that a subcommand understands.
@@ -28,25 +32,17 @@ pub(super) enum Settings {
     Only(&'static [Key]),
 }
 
-/// What the process was asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What comes of what was typed behind a subcommand.
+#[derive(Clone, Copy)]
 pub(super) enum Task {
-    Serve,
-    Doctor(DoctorOrder),
-    Health,
+    /// Something with a server's configuration.
+    Server(fn(Box<Config>, &ArgMatches) -> Result<Command, Refusal>),
+    /// Its text.
     PrintConfig,
-    Token(TokenWords),
-    Client(ClientWords),
-    /// Print this text, which no setting changes.
-    Print(String),
-}
-
-/// What was typed behind `fanout token`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TokenWords {
-    pub(super) sub: Option<String>,
-    pub(super) usernames: Option<String>,
-    pub(super) expires: String,
+    /// Something with a server that runs: what is wrong with its settings alone is no client's business.
+    Client(fn(&ArgMatches) -> Result<Wish, Refusal>),
+    /// A text about the parser itself, which no setting changes.
+    Print(fn(&ArgMatches, &mut Parser) -> String),
 }
 
 /// Every subcommand, in the order of the help.
@@ -56,70 +52,70 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = &[
         about: "Serves clients (also without a subcommand)",
         settings: Settings::Every,
         arguments: Vec::new,
-        task: |_| Task::Serve,
+        task: Task::Server(|config, _| Ok(Command::Serve(config))),
     },
     Subcommand {
         name: "doctor",
         about: "Says what this machine allows and what stands in the way; exits with 1 if it cannot serve",
         settings: Settings::Every,
         arguments: doctor::arguments,
-        task: |matches| Task::Doctor(DoctorOrder::of(matches)),
+        task: Task::Server(|config, words| Ok(Command::Doctor(config, Box::new(DoctorOrder::of(words)?)))),
     },
     Subcommand {
         name: "health",
         about: "Asks the server of these settings on this machine whether it serves; exits with 1 if it does not",
         settings: Settings::Every,
         arguments: Vec::new,
-        task: |_| Task::Health,
+        task: Task::Server(|config, _| Ok(Command::Health(config))),
     },
     Subcommand {
         name: "config",
         about: "Prints every setting's effective value and where it came from, secrets as ***",
         settings: Settings::Every,
         arguments: Vec::new,
-        task: |_| Task::PrintConfig,
+        task: Task::PrintConfig,
     },
     Subcommand {
         name: "token",
         about: "Prints a token for tests, signed with JWT_HS256_SECRET",
         settings: Settings::Only(&[Key::Config]),
-        arguments: token_arguments,
-        task: |matches| Task::Token(TokenWords::of(matches)),
+        arguments: token::arguments,
+        task: Task::Server(|config, words| Ok(Command::Token(TokenOrder::of(&config.auth, words)?))),
     },
     Subcommand {
         name: "publish",
         about: "Publishes an event, or those of standard input, over a running server",
         settings: Settings::Only(client::SETTINGS),
-        arguments: client::publish_arguments,
-        task: |matches| Task::Client(ClientWords::publish(matches)),
+        arguments: wish::publish_arguments,
+        task: Task::Client(|words| Ok(wish::publish(words))),
     },
     Subcommand {
         name: "listen",
         about: "Prints events of usernames and channels as they come, and reconnects; FANOUT_TOKEN holds its token",
         settings: Settings::Only(client::SETTINGS),
-        arguments: client::listen_arguments,
-        task: |matches| Task::Client(ClientWords::listen(matches)),
+        arguments: wish::listen_arguments,
+        task: Task::Client(wish::listen),
     },
     Subcommand {
         name: "trace",
         about: "Follows events from the broker to each connection, and says where they end",
         settings: Settings::Only(client::SETTINGS),
-        arguments: client::trace_arguments,
-        task: |matches| Task::Client(ClientWords::trace(matches)),
+        arguments: wish::trace_arguments,
+        task: Task::Client(wish::trace),
     },
     Subcommand {
         name: "completions",
         about: "Prints completions for a shell, as in: source <(fanout completions bash)",
         settings: Settings::Only(&[]),
         arguments: || vec![Arg::new("SHELL").required(true).value_parser(value_parser!(Shell)).help("Which shell")],
-        task: |matches| Task::Print(completions(*matches.get_one::<Shell>("SHELL").expect("it is required"))),
+        task: Task::Print(completions),
     },
     Subcommand {
         name: "man",
         about: "Prints the manual page, as in: fanout man | man -l -",
         settings: Settings::Only(&[]),
         arguments: Vec::new,
-        task: |_| Task::Print(manual()),
+        task: Task::Print(|_, parser| manual(parser)),
     },
 ];
 
@@ -132,24 +128,8 @@ impl Settings {
     }
 }
 
-impl TokenWords {
-    fn of(matches: &ArgMatches) -> Self {
-        let word = |name: &str| matches.get_one::<String>(name).cloned();
-        Self { sub: word("sub"), usernames: word("usernames"), expires: word("expires").unwrap_or_default() }
-    }
-}
-
-fn token_arguments() -> Vec<Arg> {
-    let argument = |name: &'static str, unit, help| Arg::new(name).long(name).value_name(unit).help(help);
-    vec![
-        argument("sub", "NAME", "Whom it is for: the username"),
-        argument("usernames", "LIST", "Further usernames it is good for, between commas"),
-        argument("expires", "DURATION", "How long it is good").default_value("1h"),
-    ]
-}
-
-fn completions(shell: Shell) -> String {
-    let mut script = Vec::new();
-    generate(shell, &mut command(), "fanout", &mut script);
+fn completions(words: &ArgMatches, parser: &mut Parser) -> String {
+    let (shell, mut script) = (words.get_one::<Shell>("SHELL").expect("it is required"), Vec::new());
+    generate(*shell, parser, "fanout", &mut script);
     String::from_utf8(script).expect("the table is UTF-8")
 }

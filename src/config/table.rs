@@ -1,177 +1,20 @@
 //! The settings: one table from which come the parser, the help, the printed configuration and the README's table.
 
+use super::key::Key;
 use super::kind::Kind;
-use std::fmt::Write as _;
-
-/// One line of the table.
-#[derive(Clone, Copy, Debug)]
-pub struct Setting {
-    /// Its name in the code; also its place in [`SETTINGS`].
-    pub key: Key,
-    /// Without the dashes; `None` for secrets that must not show in a list of processes.
-    pub flag: Option<&'static str>,
-    /// The environment variable; `None` for what only makes sense on a command line.
-    pub environment: Option<&'static str>,
-    /// The heading it stands under in the help.
-    pub group: Group,
-    /// What values look like, and their limits.
-    pub kind: Kind,
-    /// What holds where nothing is set.
-    pub preset: Preset,
-    /// What it is for, and the reason of its default.
-    pub description: &'static str,
-}
-
-/// The settings' names in the code, in the order of [`SETTINGS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the table describes them")]
-pub enum Key {
-    Profile,
-    Listen,
-    Port,
-    MetricsListen,
-    Broker,
-    RedisUrl,
-    RedisHost,
-    RedisPort,
-    RedisUser,
-    RedisPassword,
-    RedisSubscribe,
-    RedisLinger,
-    BrokerListen,
-    WorkflowPrefix,
-    ChannelPrefix,
-    FluxBasePath,
-    FluxBroadcast,
-    FluxChannels,
-    Shards,
-    Cores,
-    BrokerCore,
-    SpreadAbove,
-    SpinBeforePark,
-    ClientMessagesPerSecond,
-    MaxClientFrame,
-    OutboundMax,
-    OutboundTotalMax,
-    SlowPolicy,
-    MaxEvent,
-    MaxConnections,
-    MaxConnectionsPerUser,
-    MaxConnectionsPerAddress,
-    MaxChannels,
-    PingInterval,
-    PongTimeout,
-    WriteTimeout,
-    EventTtl,
-    OverloadAfter,
-    DrainWindow,
-    AllowedOrigins,
-    TrustedProxies,
-    Auth,
-    JwtHs256Secret,
-    JwtKeys,
-    AdminToken,
-    LogLevel,
-    LogFormat,
-    EchoPath,
-    Config,
-    PrintConfig,
-}
+use super::setting::{Group, Preset, Setting};
 
 impl Key {
     /// The line of the table.
     pub fn setting(self) -> &'static Setting {
         &SETTINGS[self as usize]
     }
-
-    /// Whether it changes while the server runs, when the configuration is read again; else at the next start.
-    pub const fn is_live(self) -> bool {
-        matches!(
-            self,
-            Self::SpreadAbove
-                | Self::ClientMessagesPerSecond
-                | Self::MaxClientFrame
-                | Self::OutboundMax
-                | Self::OutboundTotalMax
-                | Self::MaxConnections
-                | Self::MaxConnectionsPerUser
-                | Self::MaxConnectionsPerAddress
-                | Self::MaxChannels
-                | Self::WriteTimeout
-                | Self::EventTtl
-                | Self::OverloadAfter
-                | Self::DrainWindow
-                | Self::AllowedOrigins
-                | Self::TrustedProxies
-                | Self::JwtHs256Secret
-                | Self::AdminToken
-                | Self::LogLevel
-        )
-    }
 }
 
-impl Setting {
-    /// What it is called in files and printed configurations: the flag, or what the flag would be.
-    pub fn name(&self) -> String {
-        self.flag.map_or_else(|| self.environment.unwrap_or_default().to_lowercase().replace('_', "-"), str::to_owned)
-    }
-
-    /// Whether a configuration file may hold it.
-    pub fn is_in_file(&self) -> bool {
-        self.kind != Kind::Switch && self.key != Key::Config
-    }
-}
-
-/// A heading of the help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the headings say it")]
-pub enum Group {
-    Address,
-    Broker,
-    Flux,
-    Cores,
-    Limits,
-    Time,
-    Access,
-    Log,
-    Debugging,
-    Configuration,
-}
-
-impl Group {
-    /// As printed.
-    pub const fn heading(self) -> &'static str {
-        match self {
-            Self::Address => "Address",
-            Self::Broker => "Broker",
-            Self::Flux => "Flux channels",
-            Self::Cores => "Cores",
-            Self::Limits => "Limits",
-            Self::Time => "Time",
-            Self::Access => "Access",
-            Self::Log => "Log",
-            Self::Debugging => "Debugging",
-            Self::Configuration => "Configuration",
-        }
-    }
-}
-
-/// What holds where nothing is set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preset {
-    /// A value, as one would type it.
-    Value(&'static str),
-    /// Nothing, or found out at start: in words.
-    Derived(&'static str),
-}
-
-impl Preset {
-    /// As printed in the help and the README.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Value(text) | Self::Derived(text) => text,
-        }
-    }
+/// Settings that have no flag, because a list of processes shows flags.
+pub(super) fn without_flag() -> impl Iterator<Item = (&'static str, &'static Setting)> {
+    let settings = SETTINGS.iter().filter(|setting| setting.flag.is_none());
+    settings.filter_map(|setting| Some((setting.environment?, setting)))
 }
 
 const SECOND: u64 = 1_000_000;
@@ -634,51 +477,20 @@ pub static SETTINGS: &[Setting] = &[
     },
 ];
 
-/// The settings as the README shows them: a Markdown table, one line per setting, with a final line feed.
-pub fn markdown_table() -> String {
-    let mut table = "| flag | environment | default | allowed | what it is for |\n|---|---|---|---|---|\n".to_owned();
-    let code = |text: String| format!("`{text}`");
-    for setting in SETTINGS {
-        let live = if setting.key.is_live() { " ↻" } else { "" };
-        let flag = setting.flag.map_or("–".to_owned(), |flag| code(format!("--{flag}")));
-        let environment = setting.environment.map_or("–".to_owned(), |name| code(name.to_owned()));
-        let default = match setting.preset {
-            Preset::Value(value) => code(value.to_owned()),
-            Preset::Derived(words) => words.to_owned(),
-        };
-        // A bare `*` would start emphasis and a bare `[` a link.
-        let allowed = setting.kind.to_string().replace('*', "\\*").replace('[', "\\[").replace('|', "\\|");
-        let description = setting.description;
-        writeln!(table, "| {flag}{live} | {environment} | {default} | {allowed} | {description} |")
-            .expect("a String takes all");
-    }
-    table
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{SETTINGS, markdown_table};
-    use std::path::Path;
+    use super::{SETTINGS, Setting};
 
     #[test]
     fn keys_find_their_own_line_and_names_are_unique() {
         for (place, setting) in SETTINGS.iter().enumerate() {
             assert_eq!(setting.key as usize, place, "{:?}", setting.key);
-            let is_same = |other: &&super::Setting| {
+            let is_same = |other: &&Setting| {
                 other.flag.is_some() && other.flag == setting.flag
                     || other.environment.is_some() && other.environment == setting.environment
             };
             assert!(SETTINGS.iter().filter(is_same).count() <= 1, "{:?}", setting.key);
             assert!(setting.flag.or(setting.environment).is_some(), "{:?}", setting.key);
         }
-    }
-
-    #[test]
-    fn the_readme_carries_this_table() {
-        let readme = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
-        let Ok(text) = std::fs::read_to_string(readme) else { return };
-        let after = text.split_once("<!-- settings: begin -->").expect("the marker of the table's begin").1;
-        let inside = after.split_once("<!-- settings: end -->").expect("the marker of the table's end").0;
-        assert!(inside.trim() == markdown_table().trim(), "put this between the markers:\n{}", markdown_table());
     }
 }

@@ -1,5 +1,6 @@
 //! Where a server is, as a client of it is told: `http(s)://host[:port][/base]`.
 
+use super::refusal::Refusal;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tungstenite::http::Uri;
@@ -47,15 +48,19 @@ impl Url {
         is_place.then(|| Self { scheme, host, port, base: uri.path().trim_end_matches('/').to_owned() })
     }
 
+    /// The same of what stands behind a flag.
+    ///
+    /// # Errors
+    /// A sentence that does not repeat it: some would write a password into it.
+    pub(super) fn typed(flag: &str, text: &str) -> Result<Self, Refusal> {
+        let shape = "does not name a server; allowed: http(s)://host[:port][/base] without user and query";
+        Self::parse(text).ok_or_else(|| Refusal(format!("--{flag} {shape}")))
+    }
+
     /// The server that listens there, as this machine reaches it; `None` where the kernel chooses the port.
-    pub(super) fn of_listener(listen: SocketAddr) -> Option<Self> {
-        let ip = match listen.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        let port = Some(listen.port()).filter(|port| *port > 0)?;
-        Some(Self { scheme: Scheme::Plain, host: ip.to_string(), port, base: String::new() })
+    pub fn of_listener(listen: SocketAddr) -> Option<Self> {
+        let (ip, port) = (reachable(listen).ip(), listen.port());
+        (port > 0).then(|| Self { scheme: Scheme::Plain, host: ip.to_string(), port, base: String::new() })
     }
 
     /// Where a page is: `path` begins with a slash and may have a query behind it.
@@ -68,6 +73,16 @@ impl Url {
         let page = self.page(path);
         format!("ws{}", page.strip_prefix("http").expect("it begins with its scheme"))
     }
+}
+
+/// Who listens on every address of the machine is reached by the loopback one.
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
 }
 
 impl fmt::Display for Url {

@@ -19,7 +19,7 @@ fn file(config: &Config) -> Option<Check> {
 }
 
 fn keys(config: &Config) -> Option<Check> {
-    let (what, path) = ("keys", config.auth.keys.as_deref()?);
+    let (what, path) = ("keys", config.auth.keys.as_deref().filter(|_| config.auth.is_required)?);
     let opened = Keyring::open(config.auth.secret.as_ref().map(Secret::expose), Some(path));
     Some(match opened {
         Ok(_) => Check::fine(what, path.display().to_string()),
@@ -73,11 +73,12 @@ mod tests {
     fn an_address_that_strangers_reach_wants_tokens_and_origins() {
         use Verdict::{Fine, Warning};
         let secret = "--auth token --jwt-keys /nowhere";
-        let table: [(&str, &[(&str, Verdict)]); 5] = [
+        let table: [(&str, &[(&str, Verdict)]); 6] = [
             ("", &[("clients", Fine)]),
             ("--listen 0.0.0.0:1", &[("clients", Warning), ("origins", Warning)]),
             ("--listen [::]:1 --allowed-origins https://a.example", &[("clients", Warning), ("origins", Fine)]),
             ("--allowed-origins https://a.example", &[("clients", Fine), ("origins", Fine)]),
+            ("--jwt-keys /nowhere", &[("clients", Fine)]),
             (secret, &[("keys", Verdict::Failure), ("clients", Fine)]),
         ];
         for (words, expected) in table {

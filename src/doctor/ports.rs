@@ -1,9 +1,8 @@
 //! Whether the addresses to listen on are free, and who has them.
 
-use super::owner;
-use super::question;
+use super::{owner, redis, version};
+use crate::config::url::reachable;
 use crate::config::{Check, Config};
-use crate::health;
 use crate::server::plain;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -14,8 +13,15 @@ struct Place {
     address: SocketAddr,
     /// How another one is chosen.
     cure: &'static str,
-    /// The page that tells who is there, if that is a fanout.
-    page: String,
+    sign: Sign,
+}
+
+/// By what a fanout that listens there is known.
+enum Sign {
+    /// A page that names it.
+    Page(String),
+    /// What its broker answers to `INFO`.
+    Info,
 }
 
 /// How it stands with an address.
@@ -32,13 +38,11 @@ enum State {
 
 /// Where clients and monitors connect.
 pub(super) fn report(config: &Config) -> Vec<Check> {
-    let about = format!("{}/", config.flux.base_path);
-    let clients = Place { what: "listen", address: config.listen, cure: "--listen or --port", page: about.clone() };
-    let metrics = config.metrics_listen.map(|address| Place {
-        what: "metrics-listen",
-        address,
-        cure: "--metrics-listen",
-        page: "/metrics".to_owned(),
+    let about = Sign::Page(format!("{}/", config.flux.base_path));
+    let clients = Place { what: "listen", address: config.listen, cure: "--listen or --port", sign: about };
+    let metrics = config.metrics_listen.map(|address| {
+        let sign = Sign::Page("/metrics".to_owned());
+        Place { what: "metrics-listen", address, cure: "--metrics-listen", sign }
     });
     [Some(clients), metrics].into_iter().flatten().map(|place| place.check(&place.look())).collect()
 }
@@ -46,14 +50,8 @@ pub(super) fn report(config: &Config) -> Vec<Check> {
 /// Where events are published if this server is its own broker.
 pub(super) fn broker(config: &Config) -> Check {
     let cure = "--broker-listen, or point --redis-url at the Redis that is to be used";
-    let page = format!("{}/", config.flux.base_path);
-    let clients = Place { what: "listen", address: config.listen, cure, page };
-    let place = Place { what: "broker-listen", address: config.broker_listen, cure, page: String::new() };
-    match (place.look(), clients.look()) {
-        // It speaks no HTTP there, but who has the one has the other.
-        (State::Taken(_), State::Fanout(version)) => place.check(&State::Fanout(version)),
-        (state, _) => place.check(&state),
-    }
+    let place = Place { what: "broker-listen", address: config.broker_listen, cure, sign: Sign::Info };
+    place.check(&place.look())
 }
 
 impl Place {
@@ -61,11 +59,16 @@ impl Place {
         match TcpListener::bind(self.address) {
             Ok(_) => State::Free,
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                let answer = question::ask(health::reachable(self.address), &self.page, "");
-                let version = answer.ok().and_then(|answer| answer.version());
-                version.map_or_else(|| State::Taken(owner::of_port(self.address.port())), State::Fanout)
+                self.version().map_or_else(|| State::Taken(owner::of_port(self.address.port())), State::Fanout)
             }
             Err(error) => State::Refused(error),
+        }
+    }
+
+    fn version(&self) -> Option<String> {
+        match &self.sign {
+            Sign::Page(page) => version::of_page(self.address, page),
+            Sign::Info => redis::broker_version(reachable(self.address)),
         }
     }
 
@@ -91,9 +94,12 @@ impl Place {
 mod tests {
     use super::*;
     use crate::config::Verdict;
+    use std::io::Write;
+    use std::thread;
+    use std::time::Duration;
 
     fn place(address: SocketAddr) -> Place {
-        Place { what: "listen", address, cure: "--listen", page: "/".to_owned() }
+        Place { what: "listen", address, cure: "--listen", sign: Sign::Page("/".to_owned()) }
     }
 
     #[test]
@@ -121,5 +127,19 @@ mod tests {
         let address = taken.local_addr().expect("bound");
         assert!(matches!(place(address).look(), State::Taken(Some(_))));
         assert!(matches!(place(([192, 0, 2, 1], 1).into()).look(), State::Refused(_)));
+    }
+
+    #[test]
+    fn whoever_answers_a_byte_at_a_time_is_not_waited_for_without_end() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = taken.local_addr().expect("bound");
+        thread::spawn(move || {
+            let (mut asked, _) = taken.accept().expect("somebody asks");
+            while asked.write_all(b"H").is_ok() {
+                // Slower than anybody writes a page, faster than anybody gives up on one part of it.
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        assert!(matches!(place(address).look(), State::Taken(Some(_))));
     }
 }

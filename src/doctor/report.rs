@@ -1,5 +1,6 @@
 //! The report: a list of checks, for people or for programs.
 
+use crate::client::harmless;
 use crate::config::{Check, Verdict};
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
@@ -12,19 +13,14 @@ const DETAIL_COLUMN: usize = 26;
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) checks: Vec<Check>,
+    /// What was measured, for programs; nothing where nobody has asked.
+    pub(super) figures: Option<Value>,
 }
 
 impl Report {
-    fn verdict(&self) -> Verdict {
+    /// The worst there is.
+    pub(super) fn verdict(&self) -> Verdict {
         self.checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Fine)
-    }
-
-    pub(super) fn has_failed(&self) -> bool {
-        self.verdict() == Verdict::Failure
-    }
-
-    pub(super) fn is_fine(&self) -> bool {
-        self.verdict() == Verdict::Fine
     }
 
     /// A line for each check with its cure under it, and a line that counts; with colours, which whoever prints takes
@@ -33,8 +29,7 @@ impl Report {
         let mut text = String::new();
         for Check { what, verdict, detail, cure } in &self.checks {
             let (style, word) = (style(*verdict), verdict.word());
-            // What others have answered does nothing to a terminal but stand in a line.
-            let [detail, cure] = [detail, cure].map(|text| text.replace(char::is_control, " "));
+            let [detail, cure] = [detail, cure].map(|text| harmless(text));
             // Writing to a text cannot fail.
             let _ = writeln!(text, "{style}{word:8}{style:#} {what:16} {detail}");
             if !cure.is_empty() {
@@ -53,11 +48,15 @@ impl Report {
             let cure = (!cure.is_empty()).then_some(cure);
             json!({ "name": what, "verdict": verdict.word(), "found": detail, "cure": cure })
         });
-        json!({
+        let mut report = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "verdict": self.verdict().word(),
             "checks": checks.collect::<Vec<_>>(),
-        })
+        });
+        if let Some(figures) = &self.figures {
+            report["capacity"] = figures.clone();
+        }
+        report
     }
 }
 
@@ -78,7 +77,7 @@ mod tests {
         let fine = Check::fine("kernel", "Linux 6.18");
         let poor = Check::warning("backlog", "128 connections may wait", "sysctl -w net.core.somaxconn=4096");
         let bad = Check::failure("listen", "taken", "choose another with --listen");
-        Report { checks: vec![fine, poor, bad] }
+        Report { checks: vec![fine, poor, bad], figures: Some(json!({ "cores": 2 })) }
     }
 
     #[test]
@@ -95,15 +94,16 @@ mod tests {
 
     #[test]
     fn what_others_have_said_stays_in_its_line() {
-        let report = Report { checks: vec![Check::failure("redis", "-ERR \x1b[2J\r\nok", "")] };
+        let report = Report { checks: vec![Check::failure("redis", "-ERR \x1b[2J\u{202e}\r\nok", "")], figures: None };
         let lines: Vec<String> = report.text().lines().map(str::to_owned).collect();
-        assert!(lines[0].ends_with("-ERR  [2J  ok"), "{lines:?}");
+        assert!(lines[0].ends_with("-ERR \\u{1b}[2J\\u{202e}\\r\\nok"), "{lines:?}");
     }
 
     #[test]
     fn programs_get_the_same() {
         let json = report().json();
         assert_eq!(json["verdict"], "failure");
+        assert_eq!(json["capacity"]["cores"], 2);
         assert_eq!(
             json["checks"][0],
             json!({ "name": "kernel", "verdict": "ok", "found": "Linux 6.18", "cure": null })
@@ -115,11 +115,9 @@ mod tests {
     #[test]
     fn the_worst_check_is_the_verdict() {
         let mut report = report();
-        assert!(report.has_failed() && !report.is_fine());
-        report.checks.pop();
-        assert!(!report.has_failed() && !report.is_fine());
-        report.checks.pop();
-        assert!(!report.has_failed() && report.is_fine());
-        assert!(Report { checks: Vec::new() }.is_fine());
+        for worst in [Verdict::Failure, Verdict::Warning, Verdict::Fine, Verdict::Fine] {
+            assert_eq!(report.verdict(), worst);
+            report.checks.pop();
+        }
     }
 }

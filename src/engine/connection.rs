@@ -55,11 +55,14 @@ pub enum Watch {
 }
 
 /// Everything the shard keeps per client: about 200 bytes while idle.
-pub(super) struct Connection<S> {
-    pub(super) socket: S,
-    pub(super) protocol: Box<dyn Protocol>,
+pub struct Connection<S> {
+    /// Where its bytes come from and go to.
+    pub socket: S,
+    /// Its conversation.
+    pub protocol: Box<dyn Protocol>,
     pub(super) decoder: Decoder,
-    pub(super) outbound: Outbound,
+    /// What it has not received yet.
+    pub outbound: Outbound,
     pub(super) topics: SmallVec<[Subscription; 1]>,
     pub(super) heartbeat: Heartbeat,
     pub(super) allowance: Allowance,

@@ -16,7 +16,7 @@ mod ending;
 mod hearing;
 mod ladder;
 mod marks;
-pub mod view;
+mod view;
 mod waiting;
 mod writing;
 

@@ -5,7 +5,6 @@ use super::response::Response;
 use super::site::Site;
 use crate::engine::message::Origin;
 use crate::inspection::{Reply, Seat, Whom};
-use crate::wire::username::Username;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -28,10 +27,7 @@ pub(super) fn whom(site: &Site, body: &[u8]) -> Result<Whom, Refusal> {
     let object: Map<String, Value> =
         serde_json::from_slice(body).map_err(|_| Refusal::bad_request("the body is no JSON object", HINT))?;
     match (object.get("username"), object.get("connection")) {
-        (Some(Value::String(name)), None) => {
-            let username = Username::parse(name).map_err(|bad| Refusal::bad_request(bad.to_string(), HINT))?;
-            Ok(Whom::Followers(site.hasher.prefixed(&site.settings.publish_prefix, username.as_str())))
-        }
+        (Some(Value::String(name)), None) => site.topic_of(name, HINT).map(Whom::Followers),
         (None, Some(Value::String(id))) => {
             if let Ok(seat) = id.parse::<Seat>() {
                 return Ok(Whom::Seat(seat));

@@ -4,7 +4,7 @@
 //! (`Host`; a page may have had its name rebound to 127.0.0.1), nobody passed it on (a proxy on this machine would
 //! open the door to the world), and no foreign page sent it (`Origin`). With a token, the token decides alone. Browsers
 //! bring it as a password (RFC 7617), which they then send with every request that any page makes them send here: so
-//! with a password no foreign page passes either.
+//! with a password no foreign page passes either; but a link to the console may stand anywhere.
 
 use super::refusal::Refusal;
 use super::request::Request;
@@ -40,8 +40,7 @@ pub enum Access {
 pub(super) fn check(request: &Request<'_>, access: Access, token: Option<&str>) -> Result<(), Response> {
     match (access, token) {
         (Access::Everyone, _) => Ok(()),
-        (Access::PrivateDoor, Some(token)) => check_token(request, token, CHALLENGE),
-        (Access::PrivatePage, Some(token)) => check_token(request, token, PASSWORD_CHALLENGE),
+        (_, Some(token)) => check_token(request, token, access),
         (_, None) => check_direct_local(request).map_err(|error| {
             let hint = "ask from the same machine at http://localhost, or start the server with ADMIN_TOKEN set \
                         and send Authorization: Bearer";
@@ -50,10 +49,11 @@ pub(super) fn check(request: &Request<'_>, access: Access, token: Option<&str>) 
     }
 }
 
-fn check_token(request: &Request<'_>, token: &str, challenge: &'static str) -> Result<(), Response> {
+fn check_token(request: &Request<'_>, token: &str, access: Access) -> Result<(), Response> {
     let carried = request.header("authorization").ok().flatten();
     let password = carried.and_then(auth::password);
-    if password.is_some() && !is_own_page(request) {
+    let is_page = access == Access::PrivatePage;
+    if password.is_some() && !(is_own_page(request) || is_page && is_followed_link(request)) {
         let hint = "open the console by its address; programs send Authorization: Bearer";
         return Err(Refusal::new(403, "a password does not speak for a page of another site", hint).into());
     }
@@ -65,18 +65,19 @@ fn check_token(request: &Request<'_>, token: &str, challenge: &'static str) -> R
     let error = if shown.is_some() { "wrong token" } else { "a token is required" };
     let hint = "send Authorization: Bearer and the server's ADMIN_TOKEN; in a browser it is the password at /console, \
                 under any name";
+    let challenge = if is_page { PASSWORD_CHALLENGE } else { CHALLENGE };
     Err(Response::from(Refusal::new(401, error, hint)).with("WWW-Authenticate", challenge))
 }
 
 /// Whether no page of another site has made a browser send the request. Browsers name the page's origin where they let
 /// it change something, and by `Sec-Fetch-Site`, where the connection is good enough for that, whoever asks.
 fn is_own_page(request: &Request<'_>) -> bool {
-    let host = request.head().host.unwrap_or_default();
-    let is_own = match request.header("origin") {
-        Ok(origin) => origin.is_none_or(|origin| is_own_origin(origin, host)),
-        Err(_) => false,
-    };
-    is_own && matches!(request.header("sec-fetch-site"), Ok(None | Some("same-origin" | "none")))
+    has_own_origin(request) && matches!(request.header("sec-fetch-site"), Ok(None | Some("same-origin" | "none")))
+}
+
+/// Whether somebody opens a page in a tab of its own, from whichever site: who linked to it cannot read it.
+fn is_followed_link(request: &Request<'_>) -> bool {
+    has_own_origin(request) && request.header("sec-fetch-dest") == Ok(Some("document"))
 }
 
 fn check_direct_local(request: &Request<'_>) -> Result<(), &'static str> {
@@ -84,15 +85,13 @@ fn check_direct_local(request: &Request<'_>) -> Result<(), &'static str> {
     if !request.peer().ip().to_canonical().is_loopback() {
         return Err("only for requests from the server's own machine");
     }
-    let host = head.host.filter(|host| is_loopback_host(host)).ok_or("only under a loopback name or address")?;
+    if !head.host.is_some_and(is_loopback_host) {
+        return Err("only under a loopback name or address");
+    }
     if PROXY_FIELDS.iter().any(|name| head.has(name)) || head.has_prefixed(PROXY_PREFIX) {
         return Err("not through a proxy");
     }
-    match request.header("origin") {
-        Ok(None) => Ok(()),
-        Ok(Some(origin)) if is_own_origin(origin, host) => Ok(()),
-        _ => Err("not from a page of another site"),
-    }
+    if has_own_origin(request) { Ok(()) } else { Err("not from a page of another site") }
 }
 
 /// Whether `host[:port]` names this machine.
@@ -110,10 +109,14 @@ fn without_port(authority: &str) -> &str {
     }
 }
 
-/// Whether a page of this very server sent the request (RFC 6454 §7).
-pub(super) fn is_own_origin(origin: &str, host: &str) -> bool {
-    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+/// Whether it was no page that sent the request, or one of this very server (RFC 6454 §7).
+pub(super) fn has_own_origin(request: &Request<'_>) -> bool {
+    let host = request.head().host.unwrap_or_default();
+    let is_own = |origin: &str| {
+        let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+    };
+    request.header("origin").is_ok_and(|origin| origin.is_none_or(is_own))
 }
 
 #[cfg(test)]

@@ -14,10 +14,11 @@
 
 use super::audience::Audience;
 use super::inquiry::Inquiry;
+use super::request::DISCARD_BYTES_MAX;
 use super::response::Persistence;
 use crate::ear::{TICK, Tick};
 use crate::engine::topic::Topic;
-use crate::wire::head::HEAD_BYTES_MAX;
+use crate::wire::head::{HEAD_BYTES_MAX, Head};
 use bytes::{Bytes, BytesMut};
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem;
@@ -39,7 +40,7 @@ const BROKER_TIME_MAX: Duration = Duration::from_secs(10);
 /// Until every node has answered: each does within a turn or two.
 const NODES_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Until a response is in the kernel: the largest is some 100 KB.
+/// Until a response is in the kernel: the largest, a thousand connections, is some 100 KB.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Until the client has closed after the last response: as long as a slow mobile round trip.
@@ -167,7 +168,7 @@ pub(super) struct Exchange {
     /// What the request in hand leaves of the connection.
     pub(super) persistence: Persistence,
     /// Bytes of a body that nobody wants, thrown away in front of the next head.
-    pub(super) skip_bytes: u64,
+    skip_bytes: u64,
     /// When it is given up.
     pub(super) deadline: Tick,
     /// The entry of the wheel that counts: others for the same exchange are stale.
@@ -260,6 +261,15 @@ impl Exchange {
         let Phase::Lingering { bytes_left } = &mut self.phase else { unreachable!("only who lingers discards") };
         *bytes_left = bytes_left.saturating_sub(read);
         *bytes_left > 0
+    }
+
+    /// Nobody wants the body of this request: it is thrown away, or the connection ends with the answer.
+    pub(super) fn decline_body(&mut self, head: &Head<'_>) {
+        self.skip_bytes = head.body_bytes;
+        // Whoever waits for a go-ahead may or may not send the body (RFC 9110 §10.1.1).
+        if head.body_bytes > DISCARD_BYTES_MAX || head.expects_continue() {
+            self.persistence = Persistence::Close;
+        }
     }
 
     /// Takes the rest of an unwanted body off the front of `input`.

@@ -1,7 +1,7 @@
 //! The gate of WebSocket clients: who shows a good token, where tokens are asked for.
 
 use super::decline::Decline;
-use super::door::{CHALLENGE, is_own_origin};
+use super::door::{CHALLENGE, has_own_origin};
 use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
@@ -28,16 +28,12 @@ pub(super) fn identify(site: &Site, request: &Request<'_>) -> Result<Option<Iden
 /// Any page can make a browser connect here with the cookie it keeps for this server (RFC 6455 §10.2). Where all origins
 /// are allowed, only this server's own pages may let a cookie speak for them.
 fn check_page(request: &Request<'_>) -> Result<(), Decline> {
-    let host = request.head().host.unwrap_or_default();
-    match request.header("origin") {
-        Ok(None) => Ok(()),
-        Ok(Some(origin)) if is_own_origin(origin, host) => Ok(()),
-        _ => {
-            let hint = "list the page's origin in the server's --allowed-origins, or send the token in another way";
-            let refusal = Refusal::new(403, "a cookie does not speak for a page of another site", hint);
-            Err(Decline::new(Refused::CookieOrigin, refusal))
-        }
+    if has_own_origin(request) {
+        return Ok(());
     }
+    let hint = "list the page's origin in the server's --allowed-origins, or send the token in another way";
+    let refusal = Refusal::new(403, "a cookie does not speak for a page of another site", hint);
+    Err(Decline::new(Refused::CookieOrigin, refusal))
 }
 
 /// 401, as RFC 6750 §3 wants it.

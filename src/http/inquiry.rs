@@ -12,8 +12,7 @@ use crate::inspection::{
 };
 use crate::metrics::milliseconds;
 use crate::wire::query::Query;
-use crate::wire::username::Username;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::str::FromStr;
 
@@ -25,7 +24,7 @@ const ROWS_MAX: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct Inquiry {
     /// What they were asked.
-    pub(super) question: Question,
+    question: Question,
     /// Nodes that have not answered.
     pub(super) missing: usize,
     replies: Vec<(usize, Reply)>,
@@ -93,7 +92,8 @@ pub(super) fn read_topics(_site: &Site, query: &Query<'_>) -> Result<Question, R
 pub(super) fn read_trace(site: &Site, query: &Query<'_>) -> Result<Question, Refusal> {
     const HINT: &str = "name one of username, channel, topic and connection; a cursor is one that was answered before";
     let wrong = |error: &'static str| Refusal::bad_request(error, HINT);
-    let username = value(query, "username")?.map(|name| username_topic(site, &name)).transpose()?;
+    let username =
+        value(query, "username")?.map(|name| site.topic_of(&name, "ask for 1 to 255 bytes of UTF-8")).transpose()?;
     let channel = value(query, "channel")?.map(|name| channel_topic(site, &name)).transpose()?;
     let topic = value(query, "topic")?.map(|name| site.hasher.prefixed("", &name));
     let seat = value(query, "connection")?.map(|seat| Seat::from_str(&seat).map_err(|_| wrong("no such connection")));
@@ -107,12 +107,6 @@ pub(super) fn read_trace(site: &Site, query: &Query<'_>) -> Result<Question, Ref
     Ok(Question::Trace(target, from))
 }
 
-fn username_topic(site: &Site, name: &str) -> Result<Topic, Refusal> {
-    let username = Username::parse(name);
-    let username = username.map_err(|bad| Refusal::bad_request(bad.to_string(), "ask for 1 to 255 bytes of UTF-8"))?;
-    Ok(site.hasher.prefixed(&site.settings.publish_prefix, username.as_str()))
-}
-
 fn channel_topic(site: &Site, name: &str) -> Result<Topic, Refusal> {
     let family = site.families.iter().find(|family| family.name == "flux").and_then(|family| family.prefix.as_ref());
     let prefix = family.ok_or_else(|| Refusal::bad_request("no family has channels", "ask for a username"))?;
@@ -120,11 +114,10 @@ fn channel_topic(site: &Site, name: &str) -> Result<Topic, Refusal> {
 }
 
 fn rows_max(query: &Query<'_>) -> Result<usize, Refusal> {
-    let limit = value(query, "limit")?.map(|limit| limit.parse::<usize>());
-    match limit.transpose() {
-        Ok(limit) => Ok(limit.unwrap_or(ROWS).min(ROWS_MAX)),
-        Err(_) => Err(Refusal::bad_request("limit is no number", format!("limit is a number up to {ROWS_MAX}"))),
-    }
+    let limit = value(query, "limit")?.map_or(Ok(ROWS), |limit| limit.parse());
+    let limit =
+        limit.map_err(|_| Refusal::bad_request("limit is no number", format!("limit is a number up to {ROWS_MAX}")))?;
+    Ok(limit.min(ROWS_MAX))
 }
 
 fn value<'a>(query: &Query<'a>, name: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
@@ -191,7 +184,8 @@ fn trace(site: &Site, replies: Vec<(usize, Reply)>) -> Response {
         let name = if node < shards { Value::from(node) } else { "broker".into() };
         records.extend(own.into_iter().map(|record| (record, name.clone())));
         cursor.push(next.to_string());
-        skipped += left_out;
+        // What is too much for one node to record is for the next one, too.
+        skipped = skipped.max(left_out);
         following += here;
     }
     records.sort_by_key(|(record, _)| record.at_us);
@@ -212,11 +206,9 @@ fn trace(site: &Site, replies: Vec<(usize, Reply)>) -> Response {
 
 /// A record as a JSON object: what happened, when, where, and to which event or connection.
 fn said(record: &Record, node: &Value) -> Value {
-    let mut object = Map::from_iter([("at_us".to_owned(), record.at_us.into()), ("node".to_owned(), node.clone())]);
-    let (what, about) = described(&record.what);
-    object.insert("what".to_owned(), what.into());
-    let Value::Object(about) = about else { unreachable!("it is written as one") };
-    object.extend(about);
+    let mut object = described(&record.what);
+    object["at_us"] = record.at_us.into();
+    object["node"] = node.clone();
     if let What::Received(event, _)
     | What::Matched(event, _)
     | What::Unsealed(event, _)
@@ -225,33 +217,33 @@ fn said(record: &Record, node: &Value) -> Value {
     | What::Own(event, _) = &record.what
     {
         let took_us = record.at_us.saturating_sub(event.received_us);
-        object.insert("event".to_owned(), format!("{:08x}", event.name).into());
-        object.insert("bytes".to_owned(), event.bytes.into());
-        object.insert("preview".to_owned(), event.preview.as_str().into());
-        object.insert("took_us".to_owned(), took_us.into());
+        object["event"] = format!("{:08x}", event.name).into();
+        object["bytes"] = event.bytes.into();
+        object["preview"] = event.preview.as_str().into();
+        object["took_us"] = took_us.into();
     }
-    object.into()
+    object
 }
 
-fn described(what: &What) -> (&'static str, Value) {
+fn described(what: &What) -> Value {
     match what {
-        What::Received(_, followers) => ("received", json!({ "followers": followers })),
-        What::Undeliverable(reason, bytes) => ("dropped", json!({ "reason": reason.label(), "bytes": bytes })),
-        What::Matched(_, followers) => ("matched", json!({ "followers": followers })),
-        What::Unsealed(_, reason) => ("dropped", json!({ "reason": reason.label() })),
-        What::Written(_, seat) => ("written", json!({ "connection": seat.to_string() })),
+        What::Received(_, followers) => json!({ "what": "received", "followers": followers }),
+        What::Undeliverable(reason, bytes) => json!({ "what": "dropped", "reason": reason.label(), "bytes": bytes }),
+        What::Matched(_, followers) => json!({ "what": "matched", "followers": followers }),
+        What::Unsealed(_, reason) => json!({ "what": "dropped", "reason": reason.label() }),
+        What::Written(_, seat) => json!({ "what": "written", "connection": seat.to_string() }),
         What::Waits(_, seat, frames, bytes) => {
-            ("waits", json!({ "connection": seat.to_string(), "queued_frames": frames, "queued_bytes": bytes }))
+            json!({ "what": "waits", "connection": seat.to_string(), "queued_frames": frames, "queued_bytes": bytes })
         }
-        What::Own(_, seat) => ("own", json!({ "connection": seat.to_string() })),
-        What::Missed(seat, frames) => ("missed", json!({ "connection": seat.to_string(), "frames": frames })),
-        What::CaughtUp(seat) => ("caught_up", json!({ "connection": seat.to_string() })),
+        What::Own(_, seat) => json!({ "what": "own", "connection": seat.to_string() }),
+        What::Missed(seat, frames) => json!({ "what": "missed", "connection": seat.to_string(), "frames": frames }),
+        What::CaughtUp(seat) => json!({ "what": "caught_up", "connection": seat.to_string() }),
         What::Here(seat, address, age) => {
             let (seat, address) = (seat.to_string(), address.to_string());
-            ("here", json!({ "connection": seat, "address": address, "age_ms": milliseconds(*age) }))
+            json!({ "what": "here", "connection": seat, "address": address, "age_ms": milliseconds(*age) })
         }
-        What::Closed(seat, code) => ("closed", json!({ "connection": seat.to_string(), "code": code.label() })),
-        What::Left(seat) => ("left", json!({ "connection": seat.to_string() })),
-        What::Gap => ("gap", json!({})),
+        What::Closed(seat, code) => json!({ "what": "closed", "connection": seat.to_string(), "code": code.label() }),
+        What::Left(seat) => json!({ "what": "left", "connection": seat.to_string() }),
+        What::Gap => json!({ "what": "gap" }),
     }
 }

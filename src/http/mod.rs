@@ -46,7 +46,7 @@ use bytes::Bytes;
 use exchange::{Arrival, Errand, Exchange, Phase, Received, Sent};
 use inquiry::Inquiry;
 use response::{Extent, Persistence};
-use routes::{Answer, DISCARD_BYTES_MAX};
+use routes::Answer;
 use slotmap::{Key, SlotMap};
 use std::io;
 use std::mem;
@@ -324,16 +324,12 @@ impl Front {
         exchange.persistence = persistence(head);
         match routes::answer(&self.site, exchange.audience, &Request::new(head, exchange.peer)) {
             Answer::Response(response) => {
-                exchange.skip_bytes = head.body_bytes;
-                // Whoever waits for a go-ahead may or may not send the body now (RFC 9110 §10.1.1).
-                if head.body_bytes > DISCARD_BYTES_MAX || head.expects_continue() {
-                    exchange.persistence = Persistence::Close;
-                }
+                exchange.decline_body(head);
                 let extent = if head.method == Method::Head { Extent::HeadOnly } else { Extent::Whole };
                 self.respond(key, response, extent, now)
             }
             Answer::Inquiry(question) => {
-                exchange.skip_bytes = head.body_bytes;
+                exchange.decline_body(head);
                 ControlFlow::Break(self.ask(key, question, now))
             }
             Answer::Body(errand) => {

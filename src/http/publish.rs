@@ -6,7 +6,6 @@ use super::site::Site;
 use crate::engine::protocol::PublishError;
 use crate::engine::topic::Topic;
 use crate::wire::query;
-use crate::wire::username::Username;
 use serde_json::json;
 
 /// Says where an event goes by the last segment of the path: a percent-encoded username.
@@ -16,8 +15,7 @@ pub(super) fn topic(site: &Site, segment: &str) -> Result<Topic, Refusal> {
         return Err(Refusal::bad_request("the username contains a slash", "write a slash in a username as %2F"));
     }
     let name = query::decode_segment(segment).map_err(|bad| Refusal::bad_request(bad.to_string(), hint))?;
-    let username = Username::parse(&name).map_err(|invalid| Refusal::bad_request(invalid.to_string(), hint))?;
-    Ok(site.hasher.prefixed(&site.settings.publish_prefix, username.as_str()))
+    site.topic_of(&name, hint)
 }
 
 /// Refuses an event that is too long before any of it is read.

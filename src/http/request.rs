@@ -9,6 +9,9 @@ use crate::wire::query::{BadQuery, Query};
 use crate::wire::username::Username;
 use std::net::SocketAddr;
 
+/// Longest body that is read and thrown away where none is wanted: more than any form, less than any upload.
+pub(super) const DISCARD_BYTES_MAX: u64 = 64 * 1024;
+
 /// A request head and where it came from.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {

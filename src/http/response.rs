@@ -19,15 +19,6 @@ pub(super) enum Persistence {
     Close,
 }
 
-/// What may be kept of a response (RFC 9111 §5.2.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Keeping {
-    /// Nothing: the next answer is another one.
-    Nothing,
-    /// All of it, by the client alone, who asks each time whether it still holds.
-    Asked,
-}
-
 /// How much of a response goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
@@ -43,23 +34,13 @@ pub struct Response {
     status: u16,
     content_type: &'static str,
     body: Cow<'static, str>,
-    keeping: Keeping,
     fields: Vec<(&'static str, Cow<'static, str>)>,
-    upgrade_offer: UpgradeOffer,
-}
-
-/// Whether the response names WebSocket as what the client should have asked for (RFC 9110 §15.5.22).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum UpgradeOffer {
-    None,
-    WebSocket,
 }
 
 impl Response {
     /// A response with any body.
     pub(super) fn new(status: u16, content_type: &'static str, body: impl Into<Cow<'static, str>>) -> Self {
-        let (body, keeping, upgrade_offer) = (body.into(), Keeping::Nothing, UpgradeOffer::None);
-        Self { status, content_type, body, keeping, fields: Vec::new(), upgrade_offer }
+        Self { status, content_type, body: body.into(), fields: Vec::new() }
     }
 
     /// A response with JSON for a body.
@@ -85,35 +66,36 @@ impl Response {
 
     /// The same for clients to keep under this tag, an opaque text in quotes (RFC 9110 §8.8.3).
     pub(super) fn tagged(self, tag: String) -> Self {
-        Self { keeping: Keeping::Asked, ..self.with("ETag", tag) }
+        self.with("ETag", tag)
     }
 
     /// 304 in place of a page whose tag is among these that the client holds (RFC 9110 §13.1.2).
     pub(super) fn unless_held<'a>(self, mut held: impl Iterator<Item = &'a str>) -> Self {
-        let tag = self.fields.iter().find(|(name, _)| *name == "ETag").map(|(_, tag)| tag.as_ref());
-        let is_held = tag.is_some_and(|tag| held.any(|held| held == "*" || held.trim_start_matches("W/") == tag));
+        let is_held =
+            self.field("ETag").is_some_and(|tag| held.any(|held| held == "*" || held.trim_start_matches("W/") == tag));
         if is_held { Self { status: 304, ..self } } else { self }
     }
 
-    /// The same with the offer to speak WebSocket.
-    pub(super) fn offering_websocket(mut self) -> Self {
-        self.upgrade_offer = UpgradeOffer::WebSocket;
+    /// The same with WebSocket as what the client should have asked for (RFC 9110 §15.5.22).
+    pub(super) fn offering_websocket(self) -> Self {
         self.with("Upgrade", "websocket")
+    }
+
+    fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_ref())
     }
 
     pub(super) fn into_bytes(self, persistence: Persistence, extent: Extent) -> Vec<u8> {
         let mut text = String::with_capacity(256 + self.body.len());
         let (status, reason, length) = (self.status, reason(self.status), self.body.len());
         let content_type = self.content_type;
-        let keeping = match self.keeping {
-            Keeping::Nothing => "no-store",
-            Keeping::Asked => "private, no-cache",
-        };
+        // What has a tag the client may keep for itself, and asks each time whether it still holds (RFC 9111 §5.2.2).
+        let keeping = if self.field("ETag").is_some() { "private, no-cache" } else { "no-store" };
         write!(
             text,
             "HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\
              Cache-Control: {keeping}\r\nX-Content-Type-Options: nosniff\r\n{}",
-            connection_field(persistence, self.upgrade_offer)
+            connection_field(persistence, self.field("Upgrade"))
         )
         .expect("a String takes everything");
         for (name, value) in &self.fields {
@@ -136,14 +118,14 @@ impl From<Refusal> for Response {
 }
 
 /// `Upgrade` must be named in `Connection`, too (RFC 9110 §7.8).
-fn connection_field(persistence: Persistence, offer: UpgradeOffer) -> &'static str {
-    match (persistence, offer) {
-        (Persistence::Implied, UpgradeOffer::None) => "",
-        (Persistence::Implied, UpgradeOffer::WebSocket) => "Connection: Upgrade\r\n",
-        (Persistence::Stated, UpgradeOffer::None) => "Connection: keep-alive\r\n",
-        (Persistence::Stated, UpgradeOffer::WebSocket) => "Connection: keep-alive, Upgrade\r\n",
-        (Persistence::Close, UpgradeOffer::None) => "Connection: close\r\n",
-        (Persistence::Close, UpgradeOffer::WebSocket) => "Connection: close, Upgrade\r\n",
+fn connection_field(persistence: Persistence, upgrade: Option<&str>) -> &'static str {
+    match (persistence, upgrade) {
+        (Persistence::Implied, None) => "",
+        (Persistence::Implied, Some(_)) => "Connection: Upgrade\r\n",
+        (Persistence::Stated, None) => "Connection: keep-alive\r\n",
+        (Persistence::Stated, Some(_)) => "Connection: keep-alive, Upgrade\r\n",
+        (Persistence::Close, None) => "Connection: close\r\n",
+        (Persistence::Close, Some(_)) => "Connection: close, Upgrade\r\n",
     }
 }
 

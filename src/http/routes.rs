@@ -10,7 +10,7 @@ use super::inquiry;
 use super::pages;
 use super::publish;
 use super::refusal::Refusal;
-use super::request::Request;
+use super::request::{DISCARD_BYTES_MAX, Request};
 use super::response::Response;
 use super::site::Site;
 use super::upgrade::{self, Upgrade};
@@ -18,9 +18,6 @@ use crate::engine::topic::Topic;
 use crate::inspection::Question;
 use crate::metrics::Refused;
 use crate::wire::head::{Head, Method};
-
-/// Longest body that is read and thrown away where none is wanted: more than any form, less than any upload.
-pub(super) const DISCARD_BYTES_MAX: u64 = 64 * 1024;
 
 /// What is done about a request.
 pub(super) enum Answer {
@@ -137,10 +134,10 @@ impl Route {
         let head = request.head();
         match (self.serve, head.method) {
             (Serve::Page(page), _) => show(request, || page(site)).map(Answer::Response),
-            (Serve::Inquiry(read), Method::Get) if head.body_bytes <= DISCARD_BYTES_MAX => {
+            (Serve::Inquiry(read), Method::Get) => {
+                check_length(head)?;
                 inquiry::ask(site, request, read).map(Answer::Inquiry).map_err(Response::from)
             }
-            (Serve::Inquiry(_), Method::Get) => Err(no_body_wanted()),
             (Serve::Inquiry(_), _) => Err(Response::method_not_allowed("GET")),
             (Serve::File(file), _) => {
                 let response = file(rest).ok_or_else(|| not_found(site))?;
@@ -170,14 +167,17 @@ fn pass(site: &Site, request: &Request<'_>, access: Access) -> Result<(), Respon
 fn show(request: &Request<'_>, page: impl FnOnce() -> Response) -> Result<Response, Response> {
     let head = request.head();
     match head.method {
-        Method::Get | Method::Head if head.body_bytes > DISCARD_BYTES_MAX => Err(no_body_wanted()),
-        Method::Get | Method::Head => Ok(page().unless_held(held(head))),
+        Method::Get | Method::Head => check_length(head).map(|()| page().unless_held(held(head))),
         _ => Err(Response::method_not_allowed("GET, HEAD")),
     }
 }
 
-fn no_body_wanted() -> Response {
-    Refusal::new(413, "the body is too large", "this page wants no body at all").into()
+/// Refuses a body that is too long to be thrown away.
+fn check_length(head: &Head<'_>) -> Result<(), Response> {
+    if head.body_bytes <= DISCARD_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Refusal::new(413, "the body is too large", "this page wants no body at all").into())
 }
 
 /// The tags of pages that the client holds.
@@ -187,7 +187,8 @@ fn held<'a>(head: &Head<'a>) -> impl Iterator<Item = &'a str> {
 }
 
 fn not_found(site: &Site) -> Response {
-    let paths: Vec<&str> = site.families.iter().map(|family| family.path.as_str()).collect();
+    let open = site.families.iter().filter(|family| family.access == Access::Everyone);
+    let paths: Vec<&str> = open.map(|family| family.path.as_str()).collect();
     let pages = if site.settings.metrics_are_apart { "/health and /ready" } else { "/health, /ready and /metrics" };
     let hint = format!("WebSocket clients connect to {}; there are /console, {pages}, too", paths.join(", "));
     Refusal::new(404, "not found", hint).into()

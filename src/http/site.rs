@@ -3,13 +3,15 @@
 use super::census::{Census, Places};
 use super::decline::Decline;
 use super::door::Access;
+use super::refusal::Refusal;
 use super::request::Request;
 use super::response::Response;
 use crate::auth::Keyring;
 use crate::engine::protocol::Admission;
-use crate::engine::topic::TopicHasher;
+use crate::engine::topic::{Topic, TopicHasher};
 use crate::mesh::NodeId;
 use crate::metrics::{NodeMetrics, Registry};
+use crate::wire::username::Username;
 use ipnet::IpNet;
 use std::cell::RefCell;
 use std::time::Duration;
@@ -85,6 +87,12 @@ impl Site {
         if let Some(keyring) = &mut self.keyring {
             keyring.get_mut().set_secret(secret);
         }
+    }
+
+    /// The topic of a username's events; `hint` says how to name one.
+    pub(super) fn topic_of(&self, name: &str, hint: &'static str) -> Result<Topic, Refusal> {
+        let username = Username::parse(name).map_err(|invalid| Refusal::bad_request(invalid.to_string(), hint))?;
+        Ok(self.hasher.prefixed(&self.settings.publish_prefix, username.as_str()))
     }
 
     /// The counters of this shard.

@@ -29,6 +29,17 @@ pub enum Order {
     Topics,
 }
 
+impl Order {
+    /// The higher it is, the sooner a connection is named that has these.
+    pub fn rank(self, unsent_bytes: usize, topics: usize, age: Duration) -> (usize, Duration) {
+        match self {
+            Self::Queued => (unsent_bytes, age),
+            Self::Age => (0, age),
+            Self::Topics => (topics, age),
+        }
+    }
+}
+
 /// One connection.
 #[derive(Clone, Debug)]
 pub struct ConnectionRow {
@@ -103,12 +114,8 @@ pub struct Connections {
 impl Connections {
     /// Puts those who come first in order, and forgets the others.
     pub fn cut(&mut self, selection: &Selection) {
-        let first = |row: &ConnectionRow| match selection.order {
-            Order::Queued => (row.unsent_bytes, row.age),
-            Order::Age => (0, row.age),
-            Order::Topics => (row.topics_total, row.age),
-        };
-        self.rows.sort_unstable_by_key(|row| Reverse(first(row)));
+        let rank = |row: &ConnectionRow| selection.order.rank(row.unsent_bytes, row.topics_total, row.age);
+        self.rows.sort_unstable_by_key(|row| Reverse(rank(row)));
         self.rows.truncate(selection.rows_max);
     }
 

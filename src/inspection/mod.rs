@@ -10,12 +10,14 @@
 //! on asks again within [`LEASE`]; nothing has to be ended.
 
 mod connections;
+mod record;
 mod topics;
 mod trace;
 
 pub use self::connections::{ConnectionRow, Connections, Order, Selection, TcpState, WaitsFor};
+pub use self::record::{Event, Record, What};
 pub use self::topics::{TopicRow, Topics};
-pub use self::trace::{Account, Event, Record, Target, Trace, Traces, What};
+pub use self::trace::{Account, Target, Trace, Traces};
 
 use crate::engine::connection::ConnectionId;
 use crate::engine::message::Origin;
@@ -101,9 +103,9 @@ impl FromStr for Seat {
 
     fn from_str(text: &str) -> Result<Self, NoSeat> {
         let (shard, id) = text.split_once('-').ok_or(NoSeat)?;
-        let shard = shard.parse().map_err(|_| NoSeat)?;
+        let shard = shard.parse::<u16>().map_err(|_| NoSeat)?;
         let id = id.parse().map_err(|_| NoSeat)?;
-        let seat = Self { shard: NodeId::shard(shard), id: KeyData::from_ffi(id).into() };
+        let seat = Self { shard: NodeId::shard(shard.into()), id: KeyData::from_ffi(id).into() };
         // There is one way to write each.
         if seat.to_string() == text { Ok(seat) } else { Err(NoSeat) }
     }
@@ -120,6 +122,8 @@ mod tests {
             ("13-12884901889", true),
             ("13-8589934593", false),
             ("0-1", false),
+            ("65535-4294967297", true),
+            ("65536-4294967297", false),
             ("00-4294967297", false),
             ("0-+4294967297", false),
             ("-4294967297", false),

@@ -27,16 +27,8 @@ pub struct Topics {
 }
 
 impl Topics {
-    /// Puts those with the most events in order, then those with the most followers, and forgets the others.
-    pub fn cut(&mut self, rows_max: usize) {
-        self.rows.sort_unstable_by(|a, b| {
-            let first = |row: &TopicRow| (Reverse(row.events), Reverse(row.followers));
-            first(a).cmp(&first(b)).then_with(|| a.topic.cmp(&b.topic))
-        });
-        self.rows.truncate(rows_max);
-    }
-
-    /// All shards together. A topic that is spread over several has each event on each of them, and its followers apart.
+    /// All shards together: the topics with the most events first, then those with the most followers. A topic that is
+    /// spread over several shards has each event on each of them, and its followers apart.
     pub fn merged(all: impl IntoIterator<Item = Self>, rows_max: usize) -> Self {
         let mut merged = Self::default();
         let mut rows = HashMap::<String, TopicRow>::new();
@@ -50,7 +42,9 @@ impl Topics {
             }
         }
         merged.rows = rows.into_values().collect();
-        merged.cut(rows_max);
+        let rank = |row: &TopicRow| (Reverse(row.events), Reverse(row.followers));
+        merged.rows.sort_unstable_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.topic.cmp(&b.topic)));
+        merged.rows.truncate(rows_max);
         merged
     }
 }

@@ -1,15 +1,11 @@
 //! What became of the events of one topic, or for one connection: a bounded record that each node keeps for itself
 //! while somebody looks at it.
 
-use super::{LEASE, Seat};
-use crate::engine::message::Message;
+use super::{LEASE, Record, Seat, What};
 use crate::engine::topic::Topic;
-use crate::metrics::Drop;
-use crate::wire::close::CloseCode;
+use crate::mesh::NodeId;
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Targets that are looked at at a time. Each message is compared with each of them.
 const TRACES_MAX: usize = 8;
@@ -20,9 +16,6 @@ const RECORDS_MAX: usize = 1024;
 /// Events of one target that are recorded per second; of the others only the number is kept.
 const EVENTS_PER_SECOND_MAX: u32 = 50;
 
-/// Bytes of an event that are shown: enough to tell it from others.
-const PREVIEW_BYTES_MAX: usize = 120;
-
 /// Whose events are looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -30,76 +23,6 @@ pub enum Target {
     Topic(Topic),
     /// This connection's.
     Seat(Seat),
-}
-
-/// One event, as a person finds it again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// A hash of its topic, its bytes and when it was received: the same on every node.
-    pub name: u32,
-    /// When it was read from the broker, in microseconds since 1970.
-    pub received_us: u64,
-    /// Length of its payload.
-    pub bytes: usize,
-    /// How it begins.
-    pub preview: String,
-}
-
-impl Event {
-    /// An event as it crosses the mesh.
-    pub fn of(message: &Message) -> Self {
-        let payload = message.payload();
-        let mut hasher = DefaultHasher::new();
-        (message.topic.hash(), payload, message.received_us).hash(&mut hasher);
-        let text = String::from_utf8_lossy(&payload[..payload.len().min(PREVIEW_BYTES_MAX)]);
-        Self {
-            name: u32::try_from(hasher.finish() >> 32).expect("half of its bits"),
-            received_us: message.received_us,
-            bytes: payload.len(),
-            // A character that was cut through is left out.
-            preview: text.trim_end_matches(char::REPLACEMENT_CHARACTER).to_owned(),
-        }
-    }
-}
-
-/// What has happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
-    /// The broker's node has read an event and sent it to the shards of so many followers; with none it ends here.
-    Received(Event, u64),
-    /// An event of so many bytes cannot be delivered to anybody.
-    Undeliverable(Drop, usize),
-    /// A shard has it for so many followers.
-    Matched(Event, usize),
-    /// The family cannot put it into its form.
-    Unsealed(Event, Drop),
-    /// The kernel has it for this connection, and all before it.
-    Written(Event, Seat),
-    /// It waits for this connection, among so many frames and bytes.
-    Waits(Event, Seat, u32, usize),
-    /// This connection has published it and does not get it.
-    Own(Event, Seat),
-    /// So many frames were dropped for this connection, which reads too slowly.
-    Missed(Seat, u32),
-    /// Everything that waited for this connection is in the kernel.
-    CaughtUp(Seat),
-    /// This connection is here, from this address, for so long.
-    Here(Seat, SocketAddr, Duration),
-    /// This connection has ended.
-    Closed(Seat, CloseCode),
-    /// This connection follows the topic no more.
-    Left(Seat),
-    /// The broker was away: nobody knows what was missed.
-    Gap,
-}
-
-/// Something that has happened, and when.
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// When, in microseconds since 1970.
-    pub at_us: u64,
-    /// What.
-    pub what: What,
 }
 
 /// What one node has recorded since the last look.
@@ -154,9 +77,11 @@ impl<A> Trace<A> {
         is_within
     }
 
-    fn account(&mut self, from: u64) -> Account {
+    /// What was recorded since the last look, which said to this node what to ask for next.
+    pub fn account(&mut self, from: &[u64], node: NodeId) -> Account {
         let kept_from = self.total - self.records.len() as u64;
-        let from = from.min(self.total);
+        // A number that was not reached yet is of a record that was forgotten meanwhile: then all of this one is news.
+        let from = from.get(node.index()).copied().filter(|&from| from <= self.total).unwrap_or(0);
         let lost = kept_from.saturating_sub(from);
         let start = usize::try_from(from.saturating_sub(kept_from)).expect("no more than are kept");
         let records = self.records.iter().skip(start).cloned().collect();
@@ -165,14 +90,8 @@ impl<A> Trace<A> {
 }
 
 /// What is looked at on one node.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Traces<A>(Vec<Trace<A>>);
-
-impl<A> Default for Traces<A> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
 
 impl<A: Default> Traces<A> {
     /// Whether nobody looks.
@@ -180,8 +99,8 @@ impl<A: Default> Traces<A> {
         self.0.is_empty()
     }
 
-    /// What was recorded of a target from this number on, and goes on being recorded; `None` where too many others are.
-    pub fn ask(&mut self, target: &Target, from: u64, now: Instant) -> Option<Account> {
+    /// What is recorded of a target, from now on or for longer than it would have been; `None` where too many others are.
+    pub fn attend(&mut self, target: &Target, now: Instant) -> Option<&mut Trace<A>> {
         self.forget_old(now);
         let place = self.0.iter().position(|trace| trace.target == *target);
         if place.is_none() && self.0.len() == TRACES_MAX {
@@ -200,8 +119,9 @@ impl<A: Default> Traces<A> {
             });
             self.0.len() - 1
         });
-        self.0[place].until = now + LEASE;
-        Some(self.0[place].account(from))
+        let trace = &mut self.0[place];
+        trace.until = now + LEASE;
+        Some(trace)
     }
 
     /// Forgets what nobody looks at any more.
@@ -225,49 +145,48 @@ mod tests {
     use super::*;
     use crate::engine::topic::TopicHasher;
 
-    fn target(name: &str) -> Target {
-        Target::Topic(TopicHasher::with_key((1, 2)).prefixed("t:", name))
+    fn ask(traces: &mut Traces<()>, name: &str, from: u64, now: Instant) -> Option<Account> {
+        let target = Target::Topic(TopicHasher::with_key((1, 2)).prefixed("t:", name));
+        traces.attend(&target, now).map(|trace| trace.account(&[from], NodeId::shard(0)))
     }
 
     #[test]
     fn each_look_brings_what_has_happened_since_the_last_one_and_says_what_it_leaves_out() {
         let (mut traces, now) = (Traces::<()>::default(), Instant::now());
-        assert_eq!(traces.ask(&target("a"), 0, now).unwrap().next, 0);
+        assert_eq!(ask(&mut traces, "a", 0, now).unwrap().next, 0);
         let trace = traces.iter_mut().next().unwrap();
         (0..3).for_each(|at_us| trace.note(at_us, What::Gap));
-        let first = traces.ask(&target("a"), 0, now).unwrap();
+        let first = ask(&mut traces, "a", 0, now).unwrap();
         assert_eq!((first.records.len(), first.next, first.skipped), (3, 3, 0));
-        assert_eq!(traces.ask(&target("a"), 3, now).unwrap().records.len(), 0);
+        assert_eq!(ask(&mut traces, "a", 3, now).unwrap().records.len(), 0);
         let trace = traces.iter_mut().next().unwrap();
         (0..RECORDS_MAX as u64 + 5).for_each(|at_us| trace.note(at_us, What::Gap));
-        let late = traces.ask(&target("a"), 3, now).unwrap();
+        let late = ask(&mut traces, "a", 3, now).unwrap();
         assert_eq!((late.records.len(), late.skipped), (RECORDS_MAX, 5));
-        assert_eq!(traces.ask(&target("a"), u64::MAX, now).unwrap().records.len(), 0, "a number from another life");
+        let other = ask(&mut traces, "a", u64::MAX, now).unwrap();
+        assert_eq!(other.records.len(), RECORDS_MAX, "a number from another life knows nothing of this one");
     }
 
     #[test]
     fn a_busy_target_is_sampled() {
         let mut traces = Traces::<()>::default();
-        traces.ask(&target("a"), 0, Instant::now()).unwrap();
+        ask(&mut traces, "a", 0, Instant::now()).unwrap();
         let trace = traces.iter_mut().next().unwrap();
         let taken = (0..1_000).filter(|at| trace.samples(7_000_000 + at)).count();
         assert_eq!(taken, EVENTS_PER_SECOND_MAX as usize);
         assert!(trace.samples(8_000_000), "the next second begins anew");
-        assert_eq!(
-            traces.ask(&target("a"), 0, Instant::now()).unwrap().skipped,
-            1_000 - u64::from(EVENTS_PER_SECOND_MAX)
-        );
+        assert_eq!(ask(&mut traces, "a", 0, Instant::now()).unwrap().skipped, 1_000 - u64::from(EVENTS_PER_SECOND_MAX));
     }
 
     #[test]
     fn what_nobody_looks_at_is_forgotten_and_makes_room() {
         let (mut traces, now) = (Traces::<()>::default(), Instant::now());
         for number in 0..TRACES_MAX {
-            assert!(traces.ask(&target(&number.to_string()), 0, now).is_some());
+            assert!(ask(&mut traces, &number.to_string(), 0, now).is_some());
         }
-        assert!(traces.ask(&target("more"), 0, now).is_none(), "too many look at something else");
-        assert!(traces.ask(&target("3"), 0, now + LEASE).is_some());
-        assert!(traces.ask(&target("more"), 0, now + LEASE * 2).is_some());
+        assert!(ask(&mut traces, "more", 0, now).is_none(), "too many look at something else");
+        assert!(ask(&mut traces, "3", 0, now + LEASE).is_some());
+        assert!(ask(&mut traces, "more", 0, now + LEASE * 2).is_some());
         assert_eq!(traces.iter_mut().count(), 2);
     }
 }

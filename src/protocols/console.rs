@@ -2,7 +2,7 @@
 //!
 //! | the page says | the server answers |
 //! |---|---|
-//! | `{"type":"hello"}` | `{"type":"hello","version":v,"families":[{"name":n,"path":p,"prefix":s}]}`: who else connects here, and what the names of their topics begin with |
+//! | nothing yet | `{"type":"hello","families":[{"name":n,"path":p,"prefix":s}]}`: who else connects here, and what the names of their topics begin with |
 //! | `{"type":"stats"}` | `{"type":"stats","stats":{…}}`: what `/admin/stats` says |
 //! | anything else | `{"type":"error","code":c,"message":m}` |
 
@@ -24,12 +24,8 @@ const PATH: &str = "/admin/live";
 struct Facts {
     registry: Registry,
     version: &'static str,
-    hello: Value,
-}
-
-/// One console's side of the conversation.
-struct Console {
-    facts: &'static Facts,
+    /// The first word to each, as a frame.
+    hello: Bytes,
 }
 
 /// A message of the page; whatever else it says is passed over.
@@ -39,14 +35,11 @@ struct Asked<'a> {
     kind: Cow<'a, str>,
 }
 
-/// The family, which tells about these others.
-pub(super) fn family(others: &[Family], registry: Registry, version: &'static str) -> Family {
+/// The family of the page at `/`, which tells about these others.
+pub fn family(others: &[Family], registry: Registry, version: &'static str) -> Family {
     // They live as long as the process, and a connection holds no more than their address.
     let facts: &'static Facts = Box::leak(Box::new(Facts::about(others, registry, version)));
-    let admit = move |_: &Request<'_>| {
-        let protocol = Box::new(Console { facts });
-        Ok(Admission { protocol, placement: Placement::Anywhere })
-    };
+    let admit = move |_: &Request<'_>| Ok(Admission { protocol: Box::new(facts), placement: Placement::Anywhere });
     let (path, access) = (PATH.to_owned(), Access::PrivateDoor);
     Family { name: "console", path, prefix: None, access, pages: Vec::new(), admit: Box::new(admit) }
 }
@@ -55,7 +48,18 @@ impl Facts {
     fn about(families: &[Family], registry: Registry, version: &'static str) -> Self {
         let describe = |family: &Family| json!({ "name": family.name, "path": family.path, "prefix": family.prefix });
         let families: Vec<Value> = families.iter().map(describe).collect();
-        Self { registry, version, hello: json!({ "type": "hello", "version": version, "families": families }) }
+        let hello = frame::text(&json!({ "type": "hello", "families": families }).to_string());
+        Self { registry, version, hello }
+    }
+
+    fn answer(&self, text: &str) -> Value {
+        let Ok(asked) = serde_json::from_str::<Asked<'_>>(text) else {
+            return error("invalid_json", "send a JSON object with one type");
+        };
+        match asked.kind.as_ref() {
+            "stats" => json!({ "type": "stats", "stats": http::statistics(&self.registry, self.version) }),
+            _ => error("unknown_type", "ask for stats"),
+        }
     }
 }
 
@@ -63,27 +67,14 @@ fn error(code: &str, message: &str) -> Value {
     json!({ "type": "error", "code": code, "message": message })
 }
 
-impl Console {
-    fn answer(&self, text: &str) -> Value {
-        let Ok(asked) = serde_json::from_str::<Asked<'_>>(text) else {
-            return error("invalid_json", "send a JSON object with one type");
-        };
-        let facts = self.facts;
-        match asked.kind.as_ref() {
-            "stats" => json!({ "type": "stats", "stats": http::statistics(&facts.registry, facts.version) }),
-            "hello" => facts.hello.clone(),
-            _ => error("unknown_type", "ask for hello or stats"),
-        }
-    }
-}
-
-impl Protocol for Console {
+impl Protocol for &'static Facts {
     fn encoding(&self) -> &'static Encoding {
         &RAW_TEXT
     }
 
-    fn opened(&mut self, peer: SocketAddr, _seat: &Seat<'_>, _actions: &mut Actions) {
+    fn opened(&mut self, peer: SocketAddr, _seat: &Seat<'_>, actions: &mut Actions) {
         tracing::info!(remote = %peer, "console connected");
+        actions.push(Action::Send(self.hello.clone()));
     }
 
     fn received(&mut self, message: ClientMessage<'_>, actions: &mut Actions) {
@@ -109,7 +100,7 @@ mod tests {
     use super::*;
     use crate::http::Decline;
 
-    fn console() -> Console {
+    fn console() -> &'static Facts {
         let admit = move |_: &Request<'_>| -> Result<Admission, Decline> { unreachable!("nobody connects") };
         let other = Family {
             name: "workflow",
@@ -119,29 +110,34 @@ mod tests {
             pages: Vec::new(),
             admit: Box::new(admit),
         };
-        let facts = Facts::about(&[other], Registry::new(2, "redis"), "1.2.3");
-        Console { facts: Box::leak(Box::new(facts)) }
+        Box::leak(Box::new(Facts::about(&[other], Registry::new(2, "redis"), "1.2.3")))
     }
 
     /// What the page hears.
     fn answer(message: ClientMessage<'_>) -> Value {
         let mut actions = Actions::new();
         console().received(message, &mut actions);
+        said(&actions)
+    }
+
+    fn said(actions: &Actions) -> Value {
         let [Action::Send(frame)] = actions.as_slice() else { panic!("every message has one answer: {actions:?}") };
         let header_bytes = if frame[1] == 126 { 4 } else { 2 };
         serde_json::from_slice(&frame[header_bytes..]).expect("the server speaks JSON")
     }
 
     #[test]
-    fn a_page_that_says_hello_hears_who_else_connects() {
+    fn a_page_that_connects_hears_who_else_does() {
+        let mut actions = Actions::new();
+        let seat = Seat { topic: None, followers: 0 };
+        console().opened("[::1]:1".parse().expect("an address"), &seat, &mut actions);
         let families = json!([{ "name": "workflow", "path": "/ws", "prefix": "workflow:events:" }]);
-        let expected = json!({ "type": "hello", "version": "1.2.3", "families": families });
-        assert_eq!(answer(ClientMessage::Text(r#"{"type":"hello","more":[1]}"#)), expected);
+        assert_eq!(said(&actions), json!({ "type": "hello", "families": families }));
     }
 
     #[test]
     fn a_page_that_asks_for_stats_gets_what_the_statistics_page_says() {
-        let said = answer(ClientMessage::Text(r#"{"type":"stats"}"#));
+        let said = answer(ClientMessage::Text(r#"{"type":"stats","more":[1]}"#));
         assert_eq!(said["type"], "stats");
         let mut expected = http::statistics(&Registry::new(2, "redis"), "1.2.3");
         expected["uptime_ms"] = said["stats"]["uptime_ms"].clone();
@@ -151,7 +147,7 @@ mod tests {
     #[test]
     fn anything_else_is_answered_with_an_error() {
         for (message, code) in [
-            (ClientMessage::Text(r#"{"type":"more"}"#), "unknown_type"),
+            (ClientMessage::Text(r#"{"type":"hello"}"#), "unknown_type"),
             (ClientMessage::Text(r#"{"type":""}"#), "unknown_type"),
             (ClientMessage::Text(r#"{"type":1}"#), "invalid_json"),
             (ClientMessage::Text(r#"{"type":"stats","type":"stats"}"#), "invalid_json"),

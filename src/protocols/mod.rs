@@ -6,10 +6,11 @@ pub mod flux;
 mod news;
 pub mod workflow;
 
+pub use self::console::family as console_family;
+
 use crate::engine::protocol::SlowPolicy;
 use crate::engine::topic::TopicHasher;
 use crate::http::Family;
-use crate::metrics::Registry;
 
 /// How a family is set up, unless the configuration leaves it out.
 type SetUp = fn(&ProtocolSettings, TopicHasher) -> Option<Family>;
@@ -35,15 +36,11 @@ pub fn families(settings: &ProtocolSettings, hasher: TopicHasher) -> Vec<Family>
     TABLE.iter().filter_map(|set_up| set_up(settings, hasher)).collect()
 }
 
-/// The family of the page at `/`, which says what it knows of the others.
-pub fn console(others: &[Family], registry: &Registry, version: &'static str) -> Family {
-    console::family(others, registry.clone(), version)
-}
-
 /// The patterns a broker must subscribe to for them. No two of them match the same channel: it would bring its events
 /// twice.
-pub fn patterns(settings: &ProtocolSettings, hasher: TopicHasher) -> Vec<String> {
-    let mut prefixes: Vec<String> = families(settings, hasher).into_iter().filter_map(|family| family.prefix).collect();
+pub fn patterns(settings: &ProtocolSettings) -> Vec<String> {
+    let families = families(settings, TopicHasher::random());
+    let mut prefixes: Vec<String> = families.into_iter().filter_map(|family| family.prefix).collect();
     prefixes.sort_unstable();
     prefixes.dedup_by(|longer, shorter| longer.starts_with(shorter.as_str()));
     prefixes.into_iter().map(|prefix| format!("{prefix}*")).collect()

@@ -110,7 +110,7 @@ impl Core {
             leases: Leases::new(clock.now),
             spread,
             front: Front::new(site, clock.now),
-            inspector: Inspector::new(mesh.id()),
+            inspector: Inspector::default(),
             doorbell,
             mesh,
             ear,
@@ -456,9 +456,8 @@ impl Core {
     }
 
     fn is_drained(&self) -> bool {
-        // Those who watch see the whole server drain.
-        let is_watched = self.monitors.is_some() && self.front.anybody_is_connected();
-        let is_empty = self.shard.is_empty() && self.front.is_empty() && !is_watched;
+        // Whoever asks is answered by every shard, who is being handed over arrives, who watches sees the whole drain.
+        let is_empty = self.shard.is_empty() && self.front.is_empty() && !self.front.anybody_is_connected();
         self.drain_ends.is_some_and(|ends| is_empty || self.clock.now >= ends)
     }
 

@@ -32,7 +32,7 @@ use crate::http::{Census, HttpSettings, Site};
 use crate::logging::Filter;
 use crate::mesh;
 use crate::mesh::NodeId;
-use crate::metrics::Registry;
+use crate::metrics::{NodeMetrics, Registry};
 use crate::protocols::flux::FluxSettings;
 use crate::protocols::{self, ProtocolSettings};
 use crate::router::Router;
@@ -40,8 +40,10 @@ use glommio::{ExecutorJoinHandle, Placement};
 use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use self::ring::Ring;
 pub use self::start::StartError;
 pub(crate) use self::start::{plain, redis_answers, redis_patterns};
 
@@ -65,11 +67,12 @@ pub fn serve(config: &Config, host: &Host, filter: Filter) -> Result<(), StartEr
     attendant.start().map_err(StartError::Signals)?;
     let mut broker = Some(BrokerSeat {
         node: broker_node,
-        source: plan.broker.into_source(config, hasher, &registry),
+        source: plan.broker.into_source(config, &registry),
         hasher,
-        registry: registry.clone(),
+        metrics: Arc::clone(&registry.broker_node),
     });
     let census = Census::new(Tuning::of(config).places);
+    let site = SitePlan { config: config.clone(), registry, hasher, keyring: plan.keyring, census };
     let mut executors = Vec::with_capacity(shards + 1);
     if let Some(core) = config.broker_core {
         let seat = broker.take().expect("it has one seat");
@@ -83,11 +86,8 @@ pub fn serve(config: &Config, host: &Host, filter: Filter) -> Result<(), StartEr
     let mut monitors = plan.metrics.map(|(_, listener)| listener);
     for (node, clients) in nodes.into_iter().zip(plan.listeners) {
         let index = node.id().index();
-        let keyring = plan.keyring.clone();
-        let census = census.clone();
-        let site = SitePlan { config: config.clone(), registry: registry.clone(), hasher, keyring, census };
         let doors = Doors { clients, monitors: monitors.take() };
-        let seat = ShardSeat { node, doors, site, broker: broker.take() };
+        let seat = ShardSeat { node, doors, site: site.clone(), broker: broker.take() };
         executors.push(spawn(&format!("shard-{index}"), config.cores[index], move || seat.run())?);
     }
     for executor in executors {
@@ -124,14 +124,13 @@ struct BrokerSeat {
     node: MeshNode,
     source: Box<dyn Broker + Send>,
     hasher: TopicHasher,
-    registry: Registry,
+    metrics: Arc<NodeMetrics>,
 }
 
 impl BrokerSeat {
     /// Takes events in until every shard has drained.
     async fn run(self, ear: Ear) {
-        let metrics = self.registry.broker_node;
-        let (router, publications) = Router::new(self.node, self.hasher, metrics, ear.clone());
+        let (router, publications) = Router::new(self.node, self.hasher, self.metrics, ear.clone());
         let router = Rc::new(router);
         let source = ear.spawn(self.source.run(Rc::clone(&router), publications));
         router.serve().await;
@@ -162,6 +161,7 @@ fn ear(config: &Config) -> Ear {
 }
 
 /// What every shard's site is built from, on its own thread: families hold closures that stay where they are made.
+#[derive(Clone)]
 struct SitePlan {
     config: Config,
     registry: Registry,
@@ -171,14 +171,11 @@ struct SitePlan {
 }
 
 impl SitePlan {
-    fn build(&self, node: NodeId, settings: HttpSettings) -> Site {
-        let config = &self.config;
-        let mut families = protocols::families(&protocol_settings(config), self.hasher);
-        families.push(protocols::console(&families, &self.registry, settings.version));
-        let registry = self.registry.clone();
-        let keyring = self.keyring.clone().map(RefCell::new);
-        let census = self.census.clone();
-        Site { families, hasher: self.hasher, registry, settings, node, keyring, census }
+    fn build(self, node: NodeId, settings: HttpSettings) -> Site {
+        let Self { config, registry, hasher, keyring, census } = self;
+        let mut families = protocols::families(&protocol_settings(&config), hasher);
+        families.push(protocols::console_family(&families, registry.clone(), settings.version));
+        Site { families, hasher, registry, settings, node, keyring: keyring.map(RefCell::new), census }
     }
 }
 

@@ -26,13 +26,13 @@ impl Pace {
         self.spans[Span::Turn as usize].saturating_record(microseconds(lasted));
     }
 
-    /// A turn that has begun so long ago has given everything to the kernel; its first event was received at `received_us`
+    /// A turn has given everything to the kernel, `lasted` after it began; its first event was received at `received_us`
     /// by the wall clock, where it is `now_us`. Both spans are those of the event that had to wait for longest.
-    pub(super) fn delivered(&mut self, began: Duration, received_us: u64, now_us: u64) {
-        let began_us = microseconds(began);
-        let to_shard_us = now_us.saturating_sub(began_us).saturating_sub(received_us);
+    pub(super) fn delivered(&mut self, lasted: Duration, received_us: u64, now_us: u64) {
+        let to_kernel_us = microseconds(lasted);
+        let to_shard_us = now_us.saturating_sub(to_kernel_us).saturating_sub(received_us);
         self.spans[Span::ToShard as usize].saturating_record(to_shard_us);
-        self.spans[Span::ToKernel as usize].saturating_record(began_us);
+        self.spans[Span::ToKernel as usize].saturating_record(to_kernel_us);
     }
 
     /// Shares what was recorded, now and then.

@@ -12,16 +12,19 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
 /// A ring for sends that never wait.
-pub(super) struct Ring {
+pub(crate) struct Ring {
     ring: IoUring,
 }
 
 impl Ring {
+    /// Sends at a time.
+    pub(crate) const SENDS_MAX: usize = SENDS_PER_BATCH_MAX;
+
     /// A ring for the calling thread; only this thread may use it.
     ///
     /// # Errors
     /// Where the kernel is older than 6.1 or forbids rings: then sends are made one by one.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let entries = u32::try_from(SENDS_PER_BATCH_MAX).expect("a batch is small");
         // Completions are made within the call that submits, on this thread, and interrupt nobody.
         let ring = IoUring::builder().setup_single_issuer().setup_defer_taskrun().build(entries)?;
@@ -29,7 +32,7 @@ impl Ring {
     }
 
     /// Makes all sends and appends what became of each, in the same order.
-    pub(super) fn send<'a>(
+    pub(crate) fn send<'a>(
         &mut self,
         sends: impl ExactSizeIterator<Item = (BorrowedFd<'a>, &'a [u8])>,
         taken: &mut Vec<io::Result<usize>>,

@@ -6,8 +6,7 @@ use crate::brokers::Broker;
 use crate::brokers::embedded::Embedded;
 use crate::brokers::redis::{Redis, Subscribing};
 use crate::config::host::Host;
-use crate::config::{Auth, BrokerChoice, Config, LogFormat, RedisAddress, RedisSubscribe, Secret};
-use crate::engine::topic::TopicHasher;
+use crate::config::{Auth, BrokerChoice, Config, Form, RedisAddress, RedisSubscribe, Secret};
 use crate::metrics::Registry;
 use crate::protocols;
 use std::fmt;
@@ -161,18 +160,11 @@ impl BrokerPlan {
         }
     }
 
-    pub(super) fn into_source(
-        self,
-        config: &Config,
-        hasher: TopicHasher,
-        registry: &Registry,
-    ) -> Box<dyn Broker + Send> {
+    pub(super) fn into_source(self, config: &Config, registry: &Registry) -> Box<dyn Broker + Send> {
         let status = Arc::clone(&registry.broker);
         let event_bytes_max = config.limits.event_bytes_max;
         match self {
-            Self::Redis(settings) => {
-                Box::new(Redis::new(settings, subscribing(config, hasher), event_bytes_max, status))
-            }
+            Self::Redis(settings) => Box::new(Redis::new(settings, subscribing(config), event_bytes_max, status)),
             Self::Embedded(listener, _) => {
                 Box::new(Embedded::new(listener, event_bytes_max, RESP_OUTBOUND_BYTES_MAX, status))
             }
@@ -180,20 +172,16 @@ impl BrokerPlan {
     }
 }
 
-fn subscribing(config: &Config, hasher: TopicHasher) -> Subscribing {
+fn subscribing(config: &Config) -> Subscribing {
     match config.redis_subscribe {
-        RedisSubscribe::Patterns => Subscribing::Patterns(patterns(config, hasher)),
+        RedisSubscribe::Patterns => Subscribing::Patterns(redis_patterns(config)),
         RedisSubscribe::Channels => Subscribing::Channels { linger: config.redis_linger },
     }
 }
 
 /// What the families follow, as Redis matches it.
 pub(crate) fn redis_patterns(config: &Config) -> Vec<String> {
-    patterns(config, TopicHasher::random())
-}
-
-fn patterns(config: &Config, hasher: TopicHasher) -> Vec<String> {
-    protocols::patterns(&super::protocol_settings(config), hasher)
+    protocols::patterns(&super::protocol_settings(config))
 }
 
 /// Says in a few lines what runs, what bounds it, and what to type next.
@@ -213,11 +201,11 @@ pub(super) fn announce(config: &Config, host: &Host, plan: &Plan) {
         );
     }
     match config.log.format {
-        LogFormat::Text => {
+        Form::Text => {
             // Whoever closed the output does not want to read it.
             let _ = writeln!(io::stdout(), "{}", lines(config, host, plan).join("\n"));
         }
-        LogFormat::Json => {
+        Form::Json => {
             for line in lines(config, host, plan) {
                 tracing::info!("{}", line.trim());
             }
@@ -258,7 +246,7 @@ fn lines(config: &Config, host: &Host, plan: &Plan) -> Vec<String> {
         format!("  flux     at {}/ws; {who} may follow {channels} and {broadcasts}", flux.base_path),
         format!("  console  http://{address}/ in a browser"),
         format!("  metrics  http://{}/metrics", plan.metrics.as_ref().map_or(address, |(address, _)| *address)),
-        format!("  listen   websocat 'ws://{address}/ws?username=alice'"),
+        format!("  listen   fanout listen alice --url http://{address}"),
         format!("  publish  {publish} PUBLISH {}alice '{{\"type\":\"test\"}}'", config.workflow_prefix),
     ];
     lines.into_iter().chain(file).collect()

@@ -16,6 +16,8 @@ mod socket;
 mod subscribing;
 mod world;
 
+pub(crate) use place::limits;
+
 use crate::engine::protocol::{Action, Answer};
 use crate::engine::topic::Topic;
 use crate::metrics::Drop;

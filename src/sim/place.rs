@@ -47,7 +47,7 @@ pub(super) fn build(shards: usize, hasher: TopicHasher, limits: Limits) -> (Vec<
 }
 
 /// Limits that are in nobody's way.
-pub(super) fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits {
         outbound_bytes_max: 1 << 20,
         outbound_total_bytes_max: usize::MAX,

@@ -7,7 +7,7 @@ use function::Function;
 use source::{Source, Word, is_part_of};
 
 /// Which rooms of this crate a room may name with `crate::`. The server, which joins them all, is free.
-const NEIGHBOURS: [(&str, &[&str]); 17] = [
+const NEIGHBOURS: [(&str, &[&str]); 16] = [
     ("src/wire", &["wire"]),
     ("src/ear", &["ear"]),
     ("src/mesh", &["ear", "mesh"]),
@@ -22,8 +22,7 @@ const NEIGHBOURS: [(&str, &[&str]); 17] = [
     ("src/brokers", &["brokers", "config", "control", "ear", "engine", "mesh", "metrics", "router", "wire"]),
     ("src/client", &["client", "config", "wire"]),
     ("src/config", &[]),
-    ("src/health", &["config"]),
-    ("src/doctor", &["auth", "config", "doctor", "health", "server", "wire"]),
+    ("src/doctor", &["auth", "client", "config", "doctor", "ear", "server", "wire"]),
     ("src/logging", &["config"]),
 ];
 
@@ -91,7 +90,7 @@ const FUNCTION_LINES_OF_NINE_IN_TEN_MAX: usize = 25;
 /// Parameters of a function, `self` not counted.
 const PARAMETERS_MAX: usize = 5;
 /// Code lines of the engine without its tests: an afternoon's reading.
-const ENGINE_CODE_LINES_MAX: usize = 2_004;
+const ENGINE_CODE_LINES_MAX: usize = 1_993;
 
 /// Fails with one line per offence.
 fn check(rule: &str, offences: impl IntoIterator<Item = String>) {

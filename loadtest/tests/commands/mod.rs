@@ -4,8 +4,10 @@ mod tls_proxy;
 
 pub(crate) use tls_proxy::TlsProxy;
 
-use loadtest::{PATIENCE, binary, ended};
+use loadtest::{PATIENCE, binary, ended, eventually};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, DirEntry};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -101,6 +103,16 @@ impl Running {
             missing.retain(|part| !note.contains(part));
             seen.push(note);
         }
+    }
+
+    /// Stops it, as a shell does at Ctrl-Z, and lets it go on.
+    pub(crate) fn stop_and_go_on(&self) {
+        let (pid, threads) = (Pid::from_child(&self.process), format!("/proc/{}/task", self.process.id()));
+        kill_process(pid, Signal::STOP).unwrap();
+        let stat = |thread: DirEntry| fs::read_to_string(thread.path().join("stat")).unwrap();
+        let has_stopped = || fs::read_dir(&threads).unwrap().all(|thread| stat(thread.unwrap()).contains(") T "));
+        eventually("every thread has stopped", || has_stopped().then_some(()));
+        kill_process(pid, Signal::CONT).unwrap();
     }
 
     /// Closes the pipe that standard output leads to.

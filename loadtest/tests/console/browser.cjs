@@ -68,8 +68,6 @@ const PLAYS = {
 
   publish,
 
-  receive: receives,
-
   async publishAndReceive(page, name, event) {
     await publish(page, name, event);
     await receives(page, event);
@@ -124,15 +122,21 @@ const PLAYS = {
     if (page_width > screen_width) throw new Error(`${page_width} pixels on a screen of ${screen_width}`);
   },
 
-  /** Keeps a picture of the page from this element on, so many pixels high. */
-  async picture(page, path, selector, height) {
-    const top = await page.evaluate((selector) => {
+  /** Keeps a picture of the page from one element to another. */
+  async picture(page, path, first, last) {
+    const [top, bottom] = await page.evaluate((ends) => {
       document.activeElement.blur();
       window.scrollTo({ top: 0, behavior: "instant" });
-      return Math.max(0, document.querySelector(selector).getBoundingClientRect().top - 12);
-    }, selector);
-    await page.screenshot({ path, fullPage: true, clip: { x: 0, y: top, width: page.viewportSize().width, height } });
+      const [first, last] = ends.map((selector) => document.querySelector(selector).getBoundingClientRect());
+      return [Math.max(0, first.top - 12), last.bottom + 12];
+    }, [first, last]);
+    const clip = { x: 0, y: top, width: page.viewportSize().width, height: bottom - top };
+    await page.screenshot({ path, fullPage: true, clip });
   },
+
+  /** Answers the next requests for this in such a way, and `abort`s or `continue`s the others. */
+  hears: (page, path, answers, then) =>
+    page.route(`**${path}`, (route) => (answers.length ? route.fulfill(answers.shift()) : route[then]())),
 
   /** Moves an element onto the screen. */
   look: (page, selector) => page.locator(selector).scrollIntoViewIfNeeded(),

@@ -50,8 +50,8 @@ impl Page {
     ///
     /// # Panics
     /// Where that fails, or takes too long.
-    pub(crate) fn plays<const N: usize>(&mut self, play: &str, arguments: [Value; N]) {
-        let told: Vec<Value> = [json!(play)].into_iter().chain(arguments).collect();
+    pub(crate) fn plays<V: Into<Value>, const N: usize>(&mut self, play: &str, arguments: [V; N]) {
+        let told: Vec<Value> = [json!(play)].into_iter().chain(arguments.map(V::into)).collect();
         let outcome = self.ask(&json!(told));
         assert_eq!(outcome, Value::Null, "{told:?}");
     }

@@ -1,9 +1,10 @@
 //! A container engine with a store of its own: the distribution's podman, buildah and runc.
 
+use loadtest::{Scratch, succeed};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 /// What the images are made from, by the names that the Dockerfile has for them. They come from a registry; here this
 /// machine's own programs and libraries stand in for what is in them.
@@ -17,17 +18,12 @@ const PROGRAMS: [&str; 6] =
 const CARGO: &str = include_str!("cargo.sh");
 
 /// What images share a machine with; all that is in it ends with this value.
-pub(super) struct Engine {
-    directory: PathBuf,
-}
+pub(super) struct Engine(Scratch);
 
 impl Engine {
     /// One with the two images that the Dockerfile begins with, around this binary.
     pub(super) fn new(binary: &Path) -> Self {
-        let directory =
-            std::env::temp_dir().join(format!("fanout-images-{}-{}", std::process::id(), fastrand::u64(..)));
-        fs::create_dir(&directory).unwrap();
-        let engine = Self { directory };
+        let engine = Self(Scratch::new());
         let build = engine.root("build");
         for program in PROGRAMS {
             put(Path::new(program), &build, Path::new("/bin").join(Path::new(program).file_name().unwrap()));
@@ -46,19 +42,19 @@ impl Engine {
     pub(super) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         for (option, place) in [("--root", "store"), ("--runroot", "run")] {
-            command.arg(option).arg(self.directory.join(place));
+            command.arg(option).arg(self.0.join(place));
         }
         command.args(["--storage-driver", "vfs"]);
         if program == "podman" {
             command.args(["--cgroup-manager", "cgroupfs", "--runtime", "runc"]);
         }
         // Caches of builds.
-        command.env("TMPDIR", &self.directory);
+        command.env("TMPDIR", self.0.path());
         command
     }
 
     fn root(&self, name: &str) -> PathBuf {
-        let root = self.directory.join(name);
+        let root = self.0.join(name);
         for place in ["bin", "dev", "etc", "proc", "run", "sys", "tmp", "usr/local/bin"] {
             fs::create_dir_all(root.join(place)).unwrap();
         }
@@ -67,9 +63,9 @@ impl Engine {
 
     fn import(&self, root: &Path, name: &str) {
         let archive = root.with_extension("tar");
-        check(Command::new("tar").arg("-C").arg(root).arg("-cf").arg(&archive).arg("."));
+        succeed(Command::new("tar").arg("-C").arg(root).arg("-cf").arg(&archive).arg("."));
         let mut import = self.command("podman");
-        check(import.args(["import", "--quiet", "--change", "ENV PATH=/bin:/usr/local/bin"]).arg(&archive).arg(name));
+        succeed(import.args(["import", "--quiet", "--change", "ENV PATH=/bin:/usr/local/bin"]).arg(&archive).arg(name));
     }
 }
 
@@ -78,16 +74,7 @@ impl Drop for Engine {
         for arguments in [["rm", "--all", "--force"], ["rmi", "--all", "--force"]] {
             drop(self.command("podman").args(arguments).output());
         }
-        drop(fs::remove_dir_all(&self.directory));
     }
-}
-
-/// Runs it to its end: what it said.
-pub(super) fn check(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?} (scripts/test installs it): {error}"));
-    let Output { status, stdout, stderr } = output;
-    assert!(status.success(), "{command:?}: {}", String::from_utf8_lossy(&stderr));
-    String::from_utf8_lossy(&stdout).into_owned()
 }
 
 /// Copies a program into an image, with the libraries that it needs.
@@ -99,7 +86,7 @@ fn put(program: &Path, root: &Path, place: impl AsRef<Path>) {
 
 /// ldd(1) names them by their whole paths.
 fn put_libraries(program: &Path, root: &Path) {
-    let listed = check(Command::new("ldd").arg(program));
+    let listed = succeed(Command::new("ldd").arg(program));
     for library in listed.split_whitespace().filter(|word| word.starts_with('/')) {
         let copy = root.join(library.trim_start_matches('/'));
         fs::create_dir_all(copy.parent().unwrap()).unwrap();

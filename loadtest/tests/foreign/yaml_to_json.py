@@ -1,8 +1,9 @@
-"""Prints the documents of YAML files as one JSON array."""
+"""Prints the last document of a YAML file as JSON."""
 
 import json
 import sys
 
 import yaml
 
-print(json.dumps([document for path in sys.argv[1:] for document in yaml.safe_load_all(open(path, encoding="utf-8"))]))
+*_, document = yaml.safe_load_all(open(sys.argv[1], encoding="utf-8"))
+print(json.dumps(document))

@@ -5,10 +5,11 @@ use super::message::{self, Event, Meaning};
 use crate::client::failure::Failure;
 use crate::client::pause::Pauses;
 use crate::client::requests::encoded;
-use crate::client::stream::{Stream, Way};
-use crate::config::client::{Endpoint, Listen, Notices};
+use crate::client::stream::{self, Stream, Way, is_pause};
+use crate::config::client::Endpoint;
+use crate::config::wish::{Listen, Notices};
 use serde_json::json;
-use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 use tungstenite::http::Uri;
@@ -44,20 +45,18 @@ pub(super) enum Target {
 /// What a connection has to say.
 #[derive(Debug)]
 pub(super) enum Report {
-    Event(usize, Event),
+    Event(Arc<Target>, Event),
     /// For whoever wonders what is going on.
-    Note(usize, String),
+    Note(Arc<Target>, String),
     /// It will not come back.
     Over(Failure),
 }
 
 /// One connection.
 pub(super) struct Connection {
-    /// Which target's.
-    pub(super) number: usize,
     pub(super) way: Way,
     pub(super) request: ClientRequestBuilder,
-    pub(super) target: Target,
+    pub(super) target: Arc<Target>,
     pub(super) notices: Notices,
     pub(super) reports: SyncSender<Report>,
     /// Disconnected once nobody wants to listen any more.
@@ -68,9 +67,9 @@ pub(super) struct Connection {
 struct Unheard;
 
 impl Target {
-    pub(super) fn all(order: &Listen) -> Vec<Self> {
+    pub(super) fn all(order: &Listen) -> impl Iterator<Item = Self> {
         let channels = Some(order.channels.clone()).filter(|channels| !channels.is_empty()).map(Self::Channels);
-        order.usernames.iter().cloned().map(Self::Username).chain(channels).collect()
+        order.usernames.iter().cloned().map(Self::Username).chain(channels)
     }
 
     /// As notes call it.
@@ -126,7 +125,7 @@ impl Connection {
     }
 
     fn open(&self) -> Result<WebSocket<Stream>, Ending> {
-        let place = self.way.to_string();
+        let place = self.way.url.to_string();
         let stream = self.way.connect().map_err(|error| Ending::lost(format!("{place} does not answer: {error}")))?;
         let config = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_BYTES_MAX))
@@ -135,8 +134,9 @@ impl Connection {
             .write_buffer_size(0);
         let opened = tungstenite::client::client_with_config(self.request.clone(), stream, Some(config));
         let (mut socket, _) = opened.map_err(|error| Ending::unopened(&place, error))?;
-        socket.get_ref().set_patience(LOOK).map_err(|error| Ending::lost(error.to_string()))?;
-        if let Target::Channels(channels) = &self.target {
+        let patient = stream::socket(socket.get_ref()).set_read_timeout(Some(LOOK));
+        patient.map_err(|error| Ending::lost(error.to_string()))?;
+        if let Target::Channels(channels) = &*self.target {
             for channel in channels {
                 let text = json!({ "type": "subscribe", "channel": channel }).to_string();
                 socket.send(Message::text(text)).map_err(|error| Ending::broken(&error))?;
@@ -160,7 +160,7 @@ impl Connection {
                     return Ending::closed(frame.as_ref());
                 }
                 Ok(_) => {}
-                Err(Error::Io(error)) if is_timeout(&error) => {
+                Err(Error::Io(error)) if is_pause(&error) => {
                     if heard.elapsed() > SILENCE_MAX {
                         return Ending::lost("the server says nothing any more");
                     }
@@ -180,12 +180,12 @@ impl Connection {
 
     /// Reports what a message means; a failure is the end.
     fn tell(&self, text: Utf8Bytes) -> Result<Option<Failure>, Unheard> {
-        let meaning = match self.target {
+        let meaning = match *self.target {
             Target::Username(_) => message::of_username(text, self.notices),
             Target::Channels(_) => message::of_flux(&text),
         };
         match meaning {
-            Meaning::Event(event) => self.report(Report::Event(self.number, event))?,
+            Meaning::Event(event) => self.report(Report::Event(Arc::clone(&self.target), event))?,
             Meaning::News(words) => self.note(words)?,
             Meaning::Nothing => {}
             Meaning::Refused(failure) => return Ok(Some(failure)),
@@ -194,7 +194,7 @@ impl Connection {
     }
 
     fn note(&self, words: String) -> Result<(), Unheard> {
-        self.report(Report::Note(self.number, words))
+        self.report(Report::Note(Arc::clone(&self.target), words))
     }
 
     fn report(&self, report: Report) -> Result<(), Unheard> {
@@ -211,14 +211,9 @@ fn say_goodbye(mut socket: WebSocket<Stream>) {
     }
     while Instant::now() < deadline {
         match socket.read() {
-            Err(Error::Io(error)) if is_timeout(&error) => {}
+            Err(Error::Io(error)) if is_pause(&error) => {}
             Ok(Message::Close(_)) | Err(_) => return,
             Ok(_) => {}
         }
     }
-}
-
-/// Nothing has come for as long as a read waits.
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

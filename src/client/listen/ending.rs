@@ -4,6 +4,7 @@ use crate::client::failure::Failure;
 use crate::client::tls;
 use crate::wire::close::{Close, CloseCode};
 use std::time::Duration;
+use tungstenite::error::ProtocolError;
 use tungstenite::http::Response;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Error, HandshakeError};
@@ -77,6 +78,10 @@ impl Ending {
         match error {
             HandshakeError::Interrupted(_) => Self::lost("the server takes too long to answer"),
             HandshakeError::Failure(Error::Http(response)) => Self::answered(place, &response),
+            // A server that ends, or a proxy in front of none.
+            HandshakeError::Failure(Error::Protocol(ProtocolError::HandshakeIncomplete)) => {
+                Self::lost(format!("{place} hangs up instead of answering"))
+            }
             HandshakeError::Failure(error @ (Error::Protocol(_) | Error::HttpFormat(_))) => {
                 Self::Refused(Failure::new(format!("{place} is no WebSocket server: {error}")))
             }
@@ -92,7 +97,7 @@ impl Ending {
             429 | 500..=599 => {
                 let asked = response.headers().get("Retry-After").and_then(|asked| asked.to_str().ok()?.parse().ok());
                 let after = asked.map_or(After::Pause, |seconds| After::Asked(Duration::from_secs(seconds)));
-                Self::Lost { why: refusal.to_string(), after }
+                Self::Lost { why: refusal.in_one_line(), after }
             }
             401 | 403 => Self::Refused(refusal.with("what is sent is the FANOUT_TOKEN of the environment")),
             _ => Self::Refused(refusal),
@@ -103,6 +108,8 @@ impl Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::TcpStream;
+    use tungstenite::handshake::client::ClientHandshake;
 
     #[test]
     fn codes_say_who_comes_back() {
@@ -133,12 +140,21 @@ mod tests {
             (502, "soon", Some(After::Pause)),
             (403, "1", None),
         ] {
-            let ending = answered(status, asked);
-            let found = if let Ending::Lost { after, .. } = ending { Some(after) } else { None };
-            assert_eq!(found, expected, "{status}");
+            let found =
+                if let Ending::Lost { why, after } = answered(status, asked) { Some((why, after)) } else { None };
+            assert_eq!(found, expected.map(|after| (format!("a answers {status}: no; yes"), after)));
         }
         for status in [200, 301, 400, 401, 404, 426] {
             assert!(matches!(answered(status, "1"), Ending::Refused(_)), "{status}");
         }
+    }
+
+    #[test]
+    fn who_hangs_up_instead_of_answering_may_answer_later_and_who_answers_nonsense_will_not() {
+        let unopened = |error| {
+            Ending::unopened::<ClientHandshake<TcpStream>>("a", HandshakeError::Failure(Error::Protocol(error)))
+        };
+        assert!(matches!(unopened(ProtocolError::HandshakeIncomplete), Ending::Lost { .. }));
+        assert!(matches!(unopened(ProtocolError::WrongHttpVersion), Ending::Refused(_)));
     }
 }

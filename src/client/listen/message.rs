@@ -1,7 +1,7 @@
 //! What a server's text message is: an event, or news about the connection.
 
 use crate::client::failure::Failure;
-use crate::config::client::Notices;
+use crate::config::wish::Notices;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tungstenite::Utf8Bytes;
@@ -33,7 +33,9 @@ struct Told {
     #[serde(rename = "type")]
     kind: String,
     channel: Option<String>,
-    payload: Option<Box<RawValue>>,
+    /// In a `Box`, since `null` is a payload, too.
+    #[serde(default)]
+    payload: Box<RawValue>,
     code: Option<String>,
     message: Option<String>,
     reason: Option<String>,
@@ -50,11 +52,11 @@ pub(super) fn of_username(text: Utf8Bytes, notices: Notices) -> Meaning {
 /// What a message of the flux family is.
 pub(super) fn of_flux(text: &Utf8Bytes) -> Meaning {
     let Ok(told) = serde_json::from_str::<Told>(text) else { return Meaning::News(format!("not understood: {text}")) };
-    match (told.kind.as_str(), told.channel, told.payload) {
-        ("message", Some(channel), Some(payload)) => Meaning::Event(Event::Payload(channel, payload)),
-        ("connected" | "pong", ..) => Meaning::Nothing,
-        ("subscribed", Some(channel), _) => Meaning::News(format!("follows {channel}")),
-        ("error", channel, _) => {
+    match (told.kind.as_str(), told.channel) {
+        ("message", Some(channel)) => Meaning::Event(Event::Payload(channel, told.payload)),
+        ("connected" | "pong", _) => Meaning::Nothing,
+        ("subscribed", Some(channel)) => Meaning::News(format!("follows {channel}")),
+        ("error", channel) => {
             let (code, message) = (told.code.unwrap_or_default(), told.message.unwrap_or_default());
             let about = channel.map(|channel| format!(" about {channel}")).unwrap_or_default();
             // Listeners ask for nothing but channels.
@@ -97,9 +99,11 @@ mod tests {
 
     #[test]
     fn a_channel_s_payload_is_taken_byte_by_byte() {
-        let text = "{\"type\":\"message\",\"channel\":\"a\",\"payload\":{ \"n\" : 1e999},\"timestamp\":1}";
-        let Meaning::Event(Event::Payload(channel, payload)) = of_flux(&text.into()) else { panic!("it is a message") };
-        assert_eq!((channel.as_str(), payload.get()), ("a", "{ \"n\" : 1e999}"));
+        for expected in ["{ \"n\" : 1e999}", "null"] {
+            let text = format!("{{\"type\":\"message\",\"channel\":\"a\",\"payload\":{expected},\"timestamp\":1}}");
+            let Meaning::Event(Event::Payload(channel, payload)) = of_flux(&text.into()) else { panic!("{expected}") };
+            assert_eq!((channel.as_str(), payload.get()), ("a", expected));
+        }
         let refused = "{\"type\":\"error\",\"code\":\"invalid_channel\",\"message\":\"no\",\"channel\":\"b\"}";
         assert!(matches!(of_flux(&refused.into()), Meaning::Refused(_)));
     }

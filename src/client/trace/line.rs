@@ -2,7 +2,7 @@
 
 use super::record::Record;
 use crate::client::clock;
-use crate::client::output::harmless;
+use crate::client::harmless;
 use crate::client::publish::counted;
 use anstyle::{AnsiColor, Style};
 use std::collections::VecDeque;
@@ -11,25 +11,17 @@ use std::fmt::Display;
 /// Connections whose addresses are remembered.
 const ADDRESSES_MAX: usize = 1024;
 
-/// Events whose beginning was shown.
-const SHOWN_MAX: usize = 1024;
-
 /// Columns of `what` and of where.
 const WHAT_COLUMNS: usize = 9;
 const WHERE_COLUMNS: usize = 30;
 
-/// What was said before, so that it is not said again.
+/// Lines with colours, and where connections come from, which not every record says.
+#[derive(Default)]
 pub(super) struct Lines {
-    is_coloured: bool,
     addresses: VecDeque<(String, String)>,
-    shown: VecDeque<String>,
 }
 
 impl Lines {
-    pub(super) fn new(is_coloured: bool) -> Self {
-        Self { is_coloured, addresses: VecDeque::new(), shown: VecDeque::new() }
-    }
-
     /// Remembers where a connection comes from.
     pub(super) fn meet(&mut self, record: &Record) {
         let Record { connection: Some(connection), address: Some(address), .. } = record else { return };
@@ -44,23 +36,9 @@ impl Lines {
         let event = record.event.as_deref().unwrap_or("-");
         let place = self.place(record);
         let took = record.took_us.map(span).unwrap_or_default();
-        let time = self.painted(clock::of_day(record.at_us), Style::new().dimmed());
-        let what = self.painted(format!("{:WHAT_COLUMNS$}", harmless(&record.what)), style);
-        let mut line = format!("{time}  {event:8}  {what}  {place:WHERE_COLUMNS$}  {took:>9}  {meaning}");
-        if let Some(beginning) = self.beginning(record) {
-            line.push_str("  ");
-            line.push_str(&beginning);
-        }
-        line
-    }
-
-    /// The line of a remark that is no record.
-    pub(super) fn remark(&self, sentence: &str) -> String {
-        self.painted(format!("{}  {}", clock::now_of_day(), harmless(sentence)), AnsiColor::Cyan.on_default())
-    }
-
-    fn painted(&self, text: impl Display, style: Style) -> String {
-        if self.is_coloured { format!("{style}{text}{style:#}") } else { text.to_string() }
+        let time = painted(clock::of_day(record.at_us), Style::new().dimmed());
+        let what = painted(format!("{:WHAT_COLUMNS$}", harmless(&record.what)), style);
+        format!("{time}  {event:8}  {what}  {place:WHERE_COLUMNS$}  {took:>9}  {meaning}")
     }
 
     /// On which node, or for which connection from which address.
@@ -75,19 +53,23 @@ impl Lines {
             (None, None) => harmless(record.node.as_str().unwrap_or_default()),
         }
     }
+}
 
-    /// How an event begins, where it is met for the first time.
-    fn beginning(&mut self, record: &Record) -> Option<String> {
-        let (event, preview) = (record.event.as_ref()?, record.preview.as_ref()?);
-        if self.shown.contains(event) {
-            return None;
-        }
-        self.shown.truncate(SHOWN_MAX - 1);
-        self.shown.push_front(event.clone());
-        let bytes = record.bytes.unwrap_or(0);
-        let rest = if bytes > preview.len() as u64 { "…" } else { "" };
-        Some(format!("{}{rest} ({})", harmless(preview), counted(bytes, "byte")))
-    }
+/// How an event begins, for the end of its first line.
+pub(super) fn beginning(record: &Record) -> String {
+    let Some(preview) = &record.preview else { return String::new() };
+    let bytes = record.bytes.unwrap_or(0);
+    let rest = if bytes > preview.len() as u64 { "…" } else { "" };
+    format!("  {}{rest} ({})", harmless(preview), counted(bytes, "byte"))
+}
+
+/// The line of a remark that is no record.
+pub(super) fn remark(sentence: &str) -> String {
+    painted(format!("{}  {sentence}", clock::now_of_day()), AnsiColor::Cyan.on_default())
+}
+
+fn painted(text: impl Display, style: Style) -> String {
+    format!("{style}{text}{style:#}")
 }
 
 /// Who sits there: the id, the address, for how long.
@@ -166,29 +148,30 @@ fn span(micros: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anstream::adapter::strip_str;
 
     fn record(json: &str) -> Record {
         serde_json::from_str(json).unwrap()
     }
 
     #[test]
-    fn an_event_s_way_is_told_line_by_line_and_its_beginning_once() {
-        let mut lines = Lines::new(false);
+    fn an_event_s_way_is_told_line_by_line() {
+        let mut lines = Lines::default();
         lines.meet(&record(r#"{"what":"here","connection":"0-7","address":"[::1]:5"}"#));
         let received = r#"{"at_us":1000000,"node":"broker","what":"received","event":"0000002a","bytes":200,
             "preview":"a\u001b[2J","took_us":0,"followers":1}"#;
-        let line = lines.of(&record(received));
+        let line = strip_str(&(lines.of(&record(received)) + &beginning(&record(received)))).to_string();
         assert!(line.starts_with("00:00:01.000Z  0000002a  received   broker  "), "{line}");
         assert!(line.ends_with("+0 µs  for 1 connection  a\\u{1b}[2J… (200 bytes)"), "{line}");
         let written = r#"{"at_us":1000999,"node":0,"what":"written","event":"0000002a","bytes":200,
             "preview":"a\u001b[2J","took_us":1250,"connection":"0-7"}"#;
-        let line = lines.of(&record(written));
+        let line = strip_str(&lines.of(&record(written))).to_string();
         assert!(line.contains("written    0-7 [::1]:5  ") && line.ends_with("+1.2 ms  the kernel has it"), "{line}");
     }
 
     #[test]
     fn every_end_is_named() {
-        let mut lines = Lines::new(false);
+        let mut lines = Lines::default();
         for (json, expected) in [
             (r#"{"what":"received","followers":0}"#, "nobody on this server follows it"),
             (r#"{"what":"dropped","reason":"not_utf8"}"#, "not UTF-8"),
@@ -203,9 +186,6 @@ mod tests {
             let line = lines.of(&record(json));
             assert!(line.contains(expected), "{line}");
         }
-        assert!(
-            Lines::new(true).of(&record(r#"{"what":"gap"}"#)).contains("\x1b[31mgap"),
-            "colours where they are wanted"
-        );
+        assert!(lines.of(&record(r#"{"what":"gap"}"#)).contains("\x1b[31mgap"), "bad news are red");
     }
 }

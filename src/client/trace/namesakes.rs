@@ -3,7 +3,8 @@
 use crate::client::failure::Failure;
 use crate::client::publish::counted;
 use crate::client::requests::{Requests, encoded};
-use crate::config::client::{Endpoint, Whose};
+use crate::config::client::Endpoint;
+use crate::config::wish::Whose;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -36,7 +37,7 @@ impl Namesakes {
             Whose::Connection(_) => return Ok(Self(BTreeMap::new())),
         };
         let ask = |filter: &str| -> Result<Page, Failure> {
-            requests.get(&format!("/admin/connections?limit={ROWS_MAX}&filter={}", encoded(filter)))?.said()
+            requests.get(&format!("/admin/connections?limit={ROWS_MAX}&filter={}", encoded(filter)))
         };
         let mut page = ask("")?;
         if page.matched > page.connections.len() {

@@ -11,7 +11,7 @@ pub(super) struct Look {
     pub(super) cursor: String,
     /// Connections that get the target's events.
     pub(super) following: u64,
-    /// Records that were not kept.
+    /// Events that were not recorded, and records that were not kept for this look.
     pub(super) skipped: u64,
     pub(super) broker: Broker,
     /// As they came, for whoever wants them so.

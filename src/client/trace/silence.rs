@@ -3,7 +3,7 @@
 use super::account::Account;
 use super::record::Look;
 use crate::client::publish::counted;
-use crate::config::client::Whose;
+use crate::config::wish::Whose;
 use std::time::{Duration, Instant};
 
 /// Before the first word, and between it and the next ones.
@@ -36,20 +36,20 @@ impl Silence {
 }
 
 /// What the silence means.
-pub(super) fn sentences(whose: &Whose, look: &Look, account: &Account) -> Vec<String> {
+pub(super) fn sentence(whose: &Whose, look: &Look, account: &Account) -> String {
     let name = name(whose);
-    let broker = match account.broker_away() {
+    let broker = match &account.broker_away {
         Some(since) => format!("it is not connected, since {since} at least: what is published does not arrive"),
         None => "it is connected".to_owned(),
     };
-    let more = if account.events() == 0 { "no event" } else { "no more events" };
+    let more = if account.events == 0 { "no event" } else { "no more events" };
     let here = match (whose, look.following) {
         (Whose::Connection(_), 0) => "that connection is not here: it has ended, or is another server's".to_owned(),
         (Whose::Connection(_), _) => "that connection is here".to_owned(),
         (_, 1) => "1 connection of that name is here".to_owned(),
         (_, following) => format!("{} of that name are here", counted(following, "connection")),
     };
-    vec![format!("the broker gave this server {more} for {name}; {broker}; {here}")]
+    format!("the broker gave this server {more} for {name}; {broker}; {here}")
 }
 
 /// Whom it is about.

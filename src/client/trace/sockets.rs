@@ -3,7 +3,7 @@
 use crate::client::failure::Failure;
 use crate::client::publish::counted;
 use crate::client::requests::{Requests, encoded};
-use crate::config::client::Whose;
+use crate::config::wish::Whose;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ impl Sockets {
             Whose::Username(name) | Whose::Channel(name) => encoded(name),
             Whose::Connection(_) => String::new(),
         };
-        let page: Page = requests.get(&format!("/admin/connections?tcp=1&limit=1000&filter={filter}"))?.said()?;
+        let page: Page = requests.get(&format!("/admin/connections?tcp=1&limit=1000&filter={filter}"))?;
         let mut news = Vec::new();
         for row in page.connections.iter().filter(|row| waiting.contains(&row.id)) {
             let Some(tcp) = &row.tcp else { continue };

@@ -1,6 +1,8 @@
 //! What the client subcommands are told, and where they find their server.
 
-use super::super::client::{ClientOrder, Form, Notices, Talk, Until, Whose, Wish};
+use super::super::Form;
+use super::super::client::ClientOrder;
+use super::super::wish::{Notices, Talk, Until, Whose, Wish};
 use super::{Command, Host, run_on};
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
 //! The file: what it may hold, what it wins over, what wins over it, and how mistakes in it are named.
 
 use super::super::file::ConfigFile;
-use super::super::{Config, SETTINGS, Secret, Setting, example};
+use super::super::{SETTINGS, Secret, Setting};
 use super::{Command, Host, check_refused, config_on, run_on};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A file that is gone at the end of its test. Its name has no blanks: tests part words there.
 pub(super) struct Scratch(PathBuf);
@@ -262,26 +262,6 @@ fn random_files_never_panic() {
             }
         };
         let text: String = (0..random.usize(..12)).map(|_| piece(&mut random)).collect();
-        let _ = ConfigFile::of("f", &text).lines();
+        let _ = ConfigFile::of("f", &text).entries();
     }
-}
-
-#[test]
-fn the_example_holds_every_setting_and_its_default() {
-    let example = example();
-    let written = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/fanout.toml"));
-    if let Ok(text) = fs::read_to_string(written) {
-        assert!(text == example, "write this to deploy/fanout.toml:\n{example}");
-    }
-    for setting in SETTINGS.iter().filter(|setting| setting.is_in_file()) {
-        assert!(example.contains(&format!("\n#{} = ", setting.name())), "{:?}", setting.key);
-    }
-    // With every line in force that has a value, all is as without a file.
-    let lines = example.lines().filter(|line| !line.starts_with("# ") && !line.contains('<'));
-    let text = lines.map(|line| line.trim_start_matches('#')).collect::<Vec<_>>().join("\n");
-    assert!(text.contains("\nlisten = "), "{text}");
-    let file = Scratch::of(&text);
-    let config = |words: &str| Config { file: None, ..config_on(&Host::pretend(2), words, "") };
-    let (with, without) = (config(&format!("--broker redis {}", file.flag())), config("--broker redis"));
-    assert_eq!(format!("{with:#?}"), format!("{without:#?}"));
 }

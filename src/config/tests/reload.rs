@@ -108,6 +108,8 @@ const CHANGES: &[Change] = &[
         &[],
         &["redis-host: needs a restart, stays h", "redis-password: needs a restart, stays none"],
     ),
+    // What a URL has for its user may be a password.
+    ("redis-url = 'redis://hush@h'", "redis-host = 'h'", "", &[], &["redis-user: needs a restart, stays ***"]),
     // Were the secret gone at once nobody could come in any more.
     (
         "auth = 'token'\njwt-hs256-secret = '12345678901234567890123456789012'",

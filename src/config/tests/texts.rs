@@ -1,8 +1,10 @@
 //! Texts made from the tables: help, manual page, completions, effective settings.
 
 use super::super::kind::Kind;
-use super::super::{SETTINGS, command};
+use super::super::{Preset, SETTINGS, command};
 use super::{Command, Host, printed, run_on};
+use std::fmt::Write as _;
+use std::path::Path;
 
 #[test]
 fn the_help_names_every_setting_with_its_default() {
@@ -73,4 +75,34 @@ fn config_prints_what_print_config_does() {
             other => panic!("{arguments}: {other:?}"),
         }
     }
+}
+
+/// The settings as the README shows them: a Markdown table, one line per setting, with a final line feed.
+fn markdown_table() -> String {
+    let mut table = "| flag | environment | default | allowed | what it is for |\n|---|---|---|---|---|\n".to_owned();
+    let code = |text: String| format!("`{text}`");
+    for setting in SETTINGS {
+        let live = if setting.key.is_live() { " ↻" } else { "" };
+        let flag = setting.flag.map_or("–".to_owned(), |flag| code(format!("--{flag}")));
+        let environment = setting.environment.map_or("–".to_owned(), |name| code(name.to_owned()));
+        let default = match setting.preset {
+            Preset::Value(value) => code(value.to_owned()),
+            Preset::Derived(words) => words.to_owned(),
+        };
+        // A bare `*` would start emphasis and a bare `[` a link.
+        let allowed = setting.kind.to_string().replace('*', "\\*").replace('[', "\\[").replace('|', "\\|");
+        let description = setting.description;
+        writeln!(table, "| {flag}{live} | {environment} | {default} | {allowed} | {description} |")
+            .expect("a String takes all");
+    }
+    table
+}
+
+#[test]
+fn the_readme_carries_this_table() {
+    let readme = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+    let Ok(text) = std::fs::read_to_string(readme) else { return };
+    let after = text.split_once("<!-- settings: begin -->").expect("the marker of the table's begin").1;
+    let inside = after.split_once("<!-- settings: end -->").expect("the marker of the table's end").0;
+    assert!(inside.trim() == markdown_table().trim(), "put this between the markers:\n{}", markdown_table());
 }

@@ -1,7 +1,7 @@
 //! One connection to a Redis: a question, its answer.
 
+use crate::client::question::PATIENCE;
 use crate::config::RedisAddress;
-use crate::doctor::question::PATIENCE;
 use crate::wire::resp::command;
 use bytes::{Bytes, BytesMut};
 use redis_protocol::resp2::decode::decode_bytes_mut;
@@ -45,8 +45,7 @@ impl Conversation {
             }
         }
         let socket = outcome.map_err(Trouble::Unreachable)?;
-        let timeouts = socket.set_read_timeout(Some(PATIENCE)).and(socket.set_write_timeout(Some(PATIENCE)));
-        timeouts.and(socket.set_nodelay(true)).map_err(Trouble::Unreachable)?;
+        socket.set_write_timeout(Some(PATIENCE)).and(socket.set_nodelay(true)).map_err(Trouble::Unreachable)?;
         let mut conversation = Self { socket, unread: BytesMut::new() };
         if let Some(password) = &redis.password {
             let words = ["AUTH"].into_iter().chain(redis.username.as_deref()).chain([password.expose()]);
@@ -65,32 +64,48 @@ impl Conversation {
     }
 
     /// # Errors
-    /// Where the answer does not come within [`PATIENCE`].
+    /// Where the answer does not come within [`PATIENCE`]; then it may come as that to the next question.
     pub(super) fn ask(&mut self, words: &[&str]) -> io::Result<BytesFrame> {
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
         let mut request = BytesMut::new();
         command::encode(&mut request, &words);
         self.socket.write_all(&request)?;
-        self.hear()
+        self.hear(|frame| !is_event(frame))
     }
 
-    /// The next answer, or what was published.
-    pub(super) fn hear(&mut self) -> io::Result<BytesFrame> {
+    /// The next that is wanted; whatever else comes is passed over.
+    ///
+    /// # Errors
+    /// Where it does not come within [`PATIENCE`].
+    pub(super) fn hear(&mut self, is_wanted: impl Fn(&BytesFrame) -> bool) -> io::Result<BytesFrame> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some((frame, ..)) = decode_bytes_mut(&mut self.unread).map_err(io::Error::other)? {
-                return Ok(frame);
+            while let Some((frame, ..)) = decode_bytes_mut(&mut self.unread).map_err(io::Error::other)? {
+                if is_wanted(&frame) {
+                    return Ok(frame);
+                }
             }
-            if self.unread.len() > ANSWER_BYTES_MAX || Instant::now() > deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if self.unread.len() > ANSWER_BYTES_MAX || left.is_zero() {
                 return Err(ErrorKind::TimedOut.into());
             }
+            self.socket.set_read_timeout(Some(left))?;
             let mut chunk = [0; CHUNK_BYTES];
-            match self.socket.read(&mut chunk)? {
-                0 => return Err(ErrorKind::UnexpectedEof.into()),
-                length => self.unread.extend_from_slice(&chunk[..length]),
+            match self.socket.read(&mut chunk) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(length) => self.unread.extend_from_slice(&chunk[..length]),
+                // The deadline is over, and the loop says so in better words; or a signal came in between.
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(error) => return Err(error),
             }
         }
     }
+}
+
+/// Whether somebody has published this to what is subscribed to.
+fn is_event(frame: &BytesFrame) -> bool {
+    matches!(frame, BytesFrame::Array(_))
+        && texts(frame).first().is_some_and(|kind| *kind == "message" || *kind == "pmessage")
 }
 
 /// The texts of an answer, in their order; an error has none.

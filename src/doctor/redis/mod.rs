@@ -7,6 +7,7 @@ use crate::server::redis_patterns;
 use conversation::{Conversation, Trouble, texts};
 use redis_protocol::resp2::types::BytesFrame;
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -30,22 +31,34 @@ struct Limit {
     seconds: u64,
 }
 
-/// What was found, in the order of the questions; the first that fails is the last.
+/// What was found, in the order of the questions; the first without an answer is the last.
 pub(super) fn report(config: &Config) -> Vec<Check> {
-    let redis = &config.redis;
-    let mut conversation = match Conversation::open(redis) {
+    let mut conversation = match Conversation::open(&config.redis) {
         Ok(conversation) => conversation,
-        Err(trouble) => return vec![unreachable(redis, &trouble)],
+        Err(trouble) => return vec![unreachable(&config.redis, &trouble)],
     };
-    let mut checks = vec![way(redis, &mut conversation)];
-    checks.push(match conversation.ask(&["CONFIG", "GET", "client-output-buffer-limit"]) {
-        Ok(answer) => buffer(&answer),
-        Err(error) => silent("redis buffer", &error),
-    });
-    checks.extend(keepalive(&mut conversation));
-    checks.push(channels(config, &mut conversation));
-    checks.push(canary(redis, &mut conversation).unwrap_or_else(|error| silent("redis canary", &error)));
+    let mut checks = Vec::new();
+    if let Err(error) = ask_all(config, &mut conversation, &mut checks) {
+        let cure = "look at its log, and whether a proxy stands between";
+        checks.push(Check::warning("redis answers", format!("not any more: {error}"), cure));
+    }
     checks
+}
+
+fn ask_all(config: &Config, conversation: &mut Conversation, checks: &mut Vec<Check>) -> io::Result<()> {
+    checks.push(way(&config.redis, conversation)?);
+    checks.push(buffer(&conversation.ask(&["CONFIG", "GET", "client-output-buffer-limit"])?));
+    checks.extend(keepalive(&conversation.ask(&["CONFIG", "GET", "tcp-keepalive"])?));
+    checks.push(channels(config, conversation)?);
+    checks.push(canary(&config.redis, conversation)?);
+    Ok(())
+}
+
+/// The version of the fanout whose broker listens there, if one does.
+pub(super) fn broker_version(address: SocketAddr) -> Option<String> {
+    let broker = RedisAddress { host: address.ip().to_string(), port: address.port(), username: None, password: None };
+    let answer = Conversation::open(&broker).ok()?.ask(&["INFO", "server"]).ok()?;
+    in_info(&answer, "fanout_version:")
 }
 
 fn unreachable(redis: &RedisAddress, trouble: &Trouble) -> Check {
@@ -59,6 +72,9 @@ fn unreachable(redis: &RedisAddress, trouble: &Trouble) -> Check {
             format!("nobody answers at {redis}: {error}"),
             "start it, or name another with --redis-url; `--broker embedded` needs none",
         ),
+        Trouble::Denied(words) if words.starts_with("LOADING") => {
+            Check::warning(what, format!("{redis} is not ready: {words}"), "wait: a server does, too")
+        }
         Trouble::Denied(words) => Check::failure(
             what,
             format!("{redis} does not let us in: {words}"),
@@ -67,40 +83,38 @@ fn unreachable(redis: &RedisAddress, trouble: &Trouble) -> Check {
     }
 }
 
-fn silent(what: &'static str, error: &io::Error) -> Check {
-    Check::warning(what, format!("no answer: {error}"), "look at its log, and whether a proxy stands between")
-}
-
-fn way(redis: &RedisAddress, conversation: &mut Conversation) -> Check {
+fn way(redis: &RedisAddress, conversation: &mut Conversation) -> io::Result<Check> {
     let what = "redis";
-    let version = conversation.ask(&["INFO", "server"]).map(|answer| version(&answer)).unwrap_or_default();
+    let version = version(&conversation.ask(&["INFO", "server"])?);
     let mut pings: Vec<Duration> = Vec::with_capacity(PINGS);
     for _ in 0..PINGS {
         let start = Instant::now();
-        if let Err(error) = conversation.ask(&["PING"]) {
-            return silent(what, &error);
-        }
+        conversation.ask(&["PING"])?;
         pings.push(start.elapsed());
     }
     pings.sort_unstable();
     let median = pings[PINGS / 2];
     let detail = format!("{version} at {redis} answers in {} µs", median.as_micros());
-    if median > PING_MAX {
+    Ok(if median > PING_MAX {
         Check::warning(what, detail, "bring it nearer: every event takes this way")
     } else {
         Check::fine(what, detail)
-    }
+    })
 }
 
 /// From `INFO server`; a user that may not ask sees no version.
 fn version(answer: &BytesFrame) -> String {
-    let info = texts(answer).first().map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default();
-    let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-    match (line("fanout_version:"), line("redis_version:")) {
+    match (in_info(answer, "fanout_version:"), in_info(answer, "redis_version:")) {
         (Some(version), _) => format!("the broker of a fanout {version}"),
         (None, Some(version)) => format!("Redis {version}"),
         (None, None) => "a Redis".to_owned(),
     }
+}
+
+/// What stands behind this name in `INFO`.
+fn in_info(answer: &BytesFrame, name: &str) -> Option<String> {
+    let info = String::from_utf8_lossy(texts(answer).first()?).into_owned();
+    info.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned)
 }
 
 fn buffer(answer: &BytesFrame) -> Check {
@@ -142,10 +156,9 @@ impl std::fmt::Display for Limit {
 
 /// Whether Redis finds out that a server is gone whose machine has failed. Its `timeout` does no harm: a stamp goes over
 /// each connection every second.
-fn keepalive(conversation: &mut Conversation) -> Option<Check> {
+fn keepalive(answer: &BytesFrame) -> Option<Check> {
     let what = "redis keepalive";
-    let answer = conversation.ask(&["CONFIG", "GET", "tcp-keepalive"]).ok()?;
-    let seconds = texts(&answer).get(1).and_then(|text| str::from_utf8(text).ok()?.parse::<u64>().ok())?;
+    let seconds = texts(answer).get(1).and_then(|text| str::from_utf8(text).ok()?.parse::<u64>().ok())?;
     Some(if seconds == 0 {
         let cure = "redis-cli CONFIG SET tcp-keepalive 300";
         Check::warning(what, "off: connections of failed machines stay, with their buffers", cure)
@@ -155,29 +168,25 @@ fn keepalive(conversation: &mut Conversation) -> Option<Check> {
 }
 
 /// Whether its access rules allow what this server will follow.
-fn channels(config: &Config, conversation: &mut Conversation) -> Check {
+fn channels(config: &Config, conversation: &mut Conversation) -> io::Result<Check> {
     let (what, patterns) = ("redis channels", redis_patterns(config));
     for pattern in &patterns {
         let answer = match config.redis_subscribe {
-            RedisSubscribe::Patterns => conversation.ask(&["PSUBSCRIBE", pattern]),
-            RedisSubscribe::Channels => conversation.ask(&["SUBSCRIBE", &pattern.replace('*', "fanout-doctor")]),
+            RedisSubscribe::Patterns => conversation.ask(&["PSUBSCRIBE", pattern])?,
+            RedisSubscribe::Channels => conversation.ask(&["SUBSCRIBE", &pattern.replace('*', "fanout-doctor")])?,
         };
-        match answer {
-            Ok(BytesFrame::Error(words)) => {
-                let user = config.redis.username.as_deref().unwrap_or("default");
-                let all: Vec<String> = patterns.iter().map(|pattern| format!("'&{pattern}'")).collect();
-                let cure = format!(
-                    "redis-cli ACL SETUSER {user} +psubscribe +subscribe +unsubscribe +publish +ping {} \
-                     '&fanout:canary:*'",
-                    all.join(" ")
-                );
-                return Check::failure(what, format!("{pattern} cannot be followed: {words}"), cure);
-            }
-            Ok(_) => {}
-            Err(error) => return silent(what, &error),
+        if let BytesFrame::Error(words) = answer {
+            let user = config.redis.username.as_deref().unwrap_or("default");
+            let all: Vec<String> = patterns.iter().map(|pattern| format!("'&{pattern}'")).collect();
+            let cure = format!(
+                "redis-cli ACL SETUSER {user} +psubscribe +subscribe +unsubscribe +publish +ping {} \
+                 '&fanout:canary:*'",
+                all.join(" ")
+            );
+            return Ok(Check::failure(what, format!("{pattern} cannot be followed: {words}"), cure));
         }
     }
-    Check::fine(what, format!("{} can be followed", patterns.join(", ")))
+    Ok(Check::fine(what, format!("{} can be followed", patterns.join(", "))))
 }
 
 /// Whether what one connection publishes comes to another one, as the server proves it every second.
@@ -196,22 +205,77 @@ fn canary(redis: &RedisAddress, conversation: &mut Conversation) -> io::Result<C
     if let BytesFrame::Error(words) = publisher.ask(&["PUBLISH", &channel, "a stamp"])? {
         return Ok(Check::warning(what, format!("the stamp cannot be published: {words}"), cure));
     }
-    // Events of others may come in between; a Redis where they never end is not waited for.
-    while start.elapsed() < super::question::PATIENCE {
-        if texts(&conversation.hear()?).iter().any(|text| text == "a stamp") {
-            let micros = start.elapsed().as_micros();
-            return Ok(Check::fine(what, format!("what is published comes back, after {micros} µs")));
-        }
-    }
-    let cure = "see whether the address leads to one Redis: a proxy may send each connection to another";
-    Ok(Check::failure(what, "what is published does not come back", cure))
+    Ok(match conversation.hear(|frame| texts(frame).iter().any(|text| *text == channel)) {
+        Ok(_) => Check::fine(what, format!("what is published comes back, after {} µs", start.elapsed().as_micros())),
+        Err(error) => Check::failure(
+            what,
+            format!("what is published does not come back: {error}"),
+            "see whether the address leads to one Redis: a proxy may send each connection to another",
+        ),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Verdict;
+    use crate::config::{Verdict, host::Host};
+    use crate::doctor::tests::config;
     use bytes::Bytes;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    /// What a Redis here is configured like that answers so to each command, and to what it does not know with nothing.
+    fn beside(answers: &'static [(&'static str, &'static str)]) -> Config {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        thread::spawn(move || {
+            for mut socket in listener.incoming().flatten() {
+                thread::spawn(move || {
+                    let mut chunk = [0; 4096];
+                    // Whoever asks waits for the answer: one read is one command.
+                    while let Ok(length @ 1..) = socket.read(&mut chunk) {
+                        let asked = String::from_utf8_lossy(&chunk[..length]);
+                        let answer = answers.iter().find(|(word, _)| asked.contains(word)).map_or("", |found| found.1);
+                        socket.write_all(answer.as_bytes())?;
+                    }
+                    io::Result::Ok(())
+                });
+            }
+        });
+        config(&Host::pretend(2), &format!("--redis-url redis://127.0.0.1:{port}"))
+    }
+
+    #[test]
+    fn an_event_in_front_of_a_refusal_does_not_hide_it() {
+        let config = beside(&[
+            ("PING", "+PONG\r\n"),
+            ("flux", "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$1\r\na\r\n$1\r\nb\r\n-NOPERM no access\r\n"),
+            ("SUBSCRIBE", "*3\r\n$10\r\npsubscribe\r\n$1\r\n*\r\n:1\r\n"),
+        ]);
+        let mut conversation = Conversation::open(&config.redis).expect("it answers");
+        let check = channels(&config, &mut conversation).expect("it answers");
+        assert!(check.verdict == Verdict::Failure && check.detail.starts_with("flux:"), "{check}");
+    }
+
+    #[test]
+    fn a_stamp_that_does_not_come_back_is_a_failure() {
+        let config = beside(&[
+            ("PING", "+PONG\r\n"),
+            ("SUBSCRIBE", "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"),
+            ("PUBLISH", ":0\r\n"),
+        ]);
+        let mut conversation = Conversation::open(&config.redis).expect("it answers");
+        let check = canary(&config.redis, &mut conversation).expect("it answers");
+        assert_eq!(check.verdict, Verdict::Failure, "{check}");
+    }
+
+    #[test]
+    fn after_a_question_without_an_answer_nothing_is_asked() {
+        let checks = report(&beside(&[("PING", "+PONG\r\n")]));
+        assert_eq!(checks.len(), 1, "{checks:?}");
+        assert_eq!((checks[0].what, checks[0].verdict), ("redis answers", Verdict::Warning));
+    }
 
     fn answer(words: &[&str]) -> BytesFrame {
         BytesFrame::Array(words.iter().map(|word| BytesFrame::BulkString(Bytes::from(word.to_string()))).collect())

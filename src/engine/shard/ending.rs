@@ -20,15 +20,13 @@ impl<S: Socket> Shard<S> {
     /// half of it, are for what still waits for those who are closed last; what is left then is dropped.
     pub fn drain(&mut self, window: Duration) {
         let spread = window.saturating_sub(LINGER).max(window / 2);
-        // However short it is, every close is written before its connection is given up.
-        self.drain_ends = Some(self.now.after(window).after(TICK));
+        self.drain_ends = Some(self.now.after(window));
         self.distribute();
         for id in self.connections.keys().collect::<Vec<_>>() {
             let pause = spread.mul_f64(fastrand::f64());
             let reconnect_after_ms = milliseconds(pause);
             self.tell(id, &Notice::Draining { reconnect_after_ms });
             self.departures.insert(self.now.after(pause), id);
-            self.timers.insert(self.now.after(window).after(TICK), id);
         }
     }
 
@@ -48,7 +46,9 @@ impl<S: Socket> Shard<S> {
     }
 
     pub(super) fn say_goodbye(&mut self, id: ConnectionId, close_frame: Bytes) {
-        let until = self.now.after(LINGER);
+        let linger = self.now.after(LINGER);
+        // However late it is in a drain, the close is written before its connection is given up.
+        let until = self.drain_ends.map_or(linger, |ends| ends.max(self.now.after(TICK)).min(linger));
         self.connections[id].phase = Phase::Closing { until };
         self.send_last(id, Frame::new(close_frame, Content::Control));
         self.timers.insert(until, id);
@@ -105,9 +105,7 @@ impl<S: Socket> Shard<S> {
 
     pub(super) fn fell_due(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get(id) else { return };
-        let is_drained = self.drain_ends.is_some_and(|ends| self.now >= ends);
         match connection.phase {
-            _ if is_drained => self.hung_up(id),
             Phase::Open => self.check_pulse(id),
             Phase::Closing { until } | Phase::Lingering { until } if self.now >= until => {
                 self.remove(id, Drop::ConnectionClosed);

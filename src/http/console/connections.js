@@ -1,8 +1,9 @@
 // The connections: who follows what from where, whose socket is behind, and a way to end one.
 
-import { byId, make, Rows, show } from "./elements.js";
+import { byId, cell, make, Rows, show } from "./elements.js";
+import { fetchJson } from "./fetch.js";
 import { bytes, span, whole } from "./numbers.js";
-import { fetchJson, Pane } from "./pane.js";
+import { Pane } from "./pane.js";
 
 const SHOWN_MAX = 100;
 /** Topics that a line names. */
@@ -22,7 +23,7 @@ export class Connections {
 
   constructor(families) {
     this.#families = families;
-    this.#pane = new Pane(byId("connections"), () => this.#look());
+    this.#pane = new Pane(byId("connections"), () => this.#path(), (body) => this.#show(body));
     families.onChange(() => {
       this.#rows.show([]);
       this.#pane.ask();
@@ -35,22 +36,17 @@ export class Connections {
     });
   }
 
-  async #look() {
+  #path() {
     const query = new URLSearchParams({ filter: byId("connections-filter").value, sort: byId("connections-sort").value, limit: SHOWN_MAX, tcp: 1 });
-    const { status, body } = await fetchJson(`/admin/connections?${query}`);
-    if (status === 200) this.#show(body);
-    else if (status !== 0) this.#say(`Not available: the server answers ${status}.`, "");
-    return status === 200 || status === 0;
+    return `/admin/connections?${query}`;
   }
 
   #show({ matched, connections }) {
     this.#rows.show(connections.map((connection) => [connection.id, connection]));
     const isFiltered = byId("connections-filter").value !== "";
     const hidden = matched - connections.length;
-    this.#say(
-      connections.length ? "" : isFiltered ? "Nobody matches." : "Nobody is connected.",
-      `${whole(matched)}${isFiltered ? " match" : ""}${hidden > 0 ? `, ${whole(connections.length)} shown` : ""}`,
-    );
+    show(byId("connections-none"), connections.length ? "" : isFiltered ? "Nobody matches." : "Nobody is connected.");
+    show(byId("connections-hint"), `${whole(matched)}${isFiltered ? " match" : ""}${hidden > 0 ? `, ${whole(connections.length)} shown` : ""}`);
   }
 
   async #disconnect(connection) {
@@ -60,17 +56,11 @@ export class Connections {
     show(byId("connections-said"), done);
     this.#pane.ask();
   }
-
-  #say(none, hint) {
-    byId("connections-none").hidden = none === "";
-    show(byId("connections-none"), none);
-    show(byId("connections-hint"), hint);
-  }
 }
 
 /** One line of the table. */
 class ConnectionRow {
-  #head = make("th", { scope: "row", className: "follows" });
+  #head = make("th", { scope: "row" });
   #cells;
   #whom = make("span", { className: "unseen" });
   #press = make("span", { textContent: "Disconnect" });
@@ -81,11 +71,14 @@ class ConnectionRow {
 
   constructor(id, families, disconnect) {
     this.#families = families;
-    const cell = (className) => make("td", { className });
-    this.#cells = ["address", "number spare", "number spare", "number", "number"].map(cell);
+    this.#cells = ["address", "number spare", "number spare", "number", "number"].map((className) => cell(className));
     this.element = make("tr", { title: id }, this.#head, ...this.#cells, make("td", { className: "action" }, this.#button));
     this.element.dataset.connection = id;
-    this.#button.addEventListener("click", () => (this.#armed ? this.#fire(disconnect) : this.#arm()));
+    this.#button.addEventListener("click", () => {
+      if (!this.#armed) return this.#arm();
+      this.#disarm();
+      disconnect();
+    });
     this.#button.addEventListener("blur", () => this.#disarm());
   }
 
@@ -127,10 +120,5 @@ class ConnectionRow {
     this.#armed = 0;
     this.#button.classList.remove("armed");
     show(this.#press, "Disconnect");
-  }
-
-  #fire(disconnect) {
-    this.#disarm();
-    disconnect();
   }
 }

@@ -1,8 +1,7 @@
 // How the two families of clients talk, as far as trying them needs it.
 
+import { fetchJson } from "./fetch.js";
 import { some } from "./numbers.js";
-
-const PATIENCE_MS = 5000;
 
 /** What somebody has typed between commas. */
 const listed = (names) => names.split(",").map((name) => name.trim()).filter(Boolean);
@@ -56,24 +55,20 @@ export const DIALECTS = { workflow, flux };
 
 /** Publishes to a username over HTTP: `{ failed, text }`, once the broker has answered. */
 export async function publish(name, event) {
-  try {
-    const options = { method: "POST", body: event, signal: AbortSignal.timeout(PATIENCE_MS) };
-    const response = await fetch(`/publish/${encodeURIComponent(name)}`, options);
-    const body = await response.json();
-    return response.ok ? { text: some(body.receivers, "receiver") } : { failed: true, text: body.error };
-  } catch {
-    return { failed: true, text: "no answer" };
-  }
+  const { status, body } = await fetchJson(`/publish/${encodeURIComponent(name)}`, { method: "POST", body: event });
+  return status === 202 ? { text: some(body.receivers, "receiver") } : { failed: true, text: body?.error ?? "no answer" };
 }
 
 /** A second flux client, which only broadcasts: the first one never gets its own messages back. */
 export class Broadcaster {
   #connect;
+  #heard;
   #socket = null;
 
-  /** `connect()` opens a socket. */
-  constructor(connect) {
+  /** `connect()` opens a socket, `heard({ what, where, event })` is told what comes in there. */
+  constructor(connect, heard) {
     this.#connect = connect;
+    this.#heard = heard;
   }
 
   /** Broadcasts, over a socket that is opened when it is first needed: `{ failed, text }`. */
@@ -96,6 +91,7 @@ export class Broadcaster {
       const socket = this.#connect();
       socket.addEventListener("open", () => resolve((this.#socket = socket)));
       socket.addEventListener("close", () => resolve(null));
+      socket.addEventListener("message", ({ data }) => this.#heard(flux.read(data)));
     });
   }
 }

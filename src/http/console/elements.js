@@ -11,6 +11,9 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
+/** A new cell of a table. */
+export const cell = (className, textContent = "") => make("td", { className, textContent });
+
 /** Shows a text, where it is not shown already: what does not change is not drawn again, nor read out again. */
 export function show(element, text) {
   if (element.textContent !== text) element.textContent = text;

@@ -1,6 +1,8 @@
 // The feed: the server's statistics once a second while somebody looks, over one WebSocket. Where that cannot be opened
 // (some browsers send no password with it) they are fetched; where nobody answers it is tried again and again.
 
+import { fetchJson } from "./fetch.js";
+
 const LIVE = "/admin/live";
 const STATS = "/admin/stats";
 
@@ -8,7 +10,7 @@ const STATS = "/admin/stats";
 const PERIOD_MS = 1000;
 /** Questions without an answer after which the server counts as gone. */
 const UNANSWERED_MAX = 3;
-/** How long anything may take that is usually done in milliseconds. */
+/** How long opening the WebSocket may take, which is usually done in milliseconds. */
 const PATIENCE_MS = 4000;
 /** Answers fetched before another WebSocket is tried. */
 const POLLS = 30;
@@ -19,15 +21,9 @@ const PAUSE_MS_MAX = 8000;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Resolves once somebody looks at the page. */
-const seen = () => new Promise((resolve) => {
-  if (!document.hidden) return resolve();
-  const look = () => {
-    if (document.hidden) return;
-    document.removeEventListener("visibilitychange", look);
-    resolve();
-  };
-  document.addEventListener("visibilitychange", look);
-});
+const seen = async () => {
+  while (document.hidden) await new Promise((turn) => document.addEventListener("visibilitychange", turn, { once: true }));
+};
 
 export class Feed {
   #heard;
@@ -74,7 +70,6 @@ export class Feed {
       };
       socket.onopen = () => {
         opened = true;
-        socket.send('{"type":"hello"}');
         ask();
       };
       socket.onmessage = ({ data }) => {
@@ -94,14 +89,13 @@ export class Feed {
   async #poll() {
     for (let polls = 0; polls < POLLS; polls += 1) {
       await seen();
-      const response = await fetch(STATS, { signal: AbortSignal.timeout(PATIENCE_MS) }).catch(() => null);
-      if (!response?.ok) {
-        this.#heard.link(response?.status === 401 || response?.status === 403 ? "denied" : "gone");
+      const { status, body } = await fetchJson(STATS);
+      if (status !== 200) {
+        this.#heard.link(status === 401 || status === 403 ? "denied" : "gone");
         return false;
       }
-      const stats = await response.json();
       this.#heard.link("polling");
-      this.#heard.stats(stats);
+      this.#heard.stats(body);
       await pause(PERIOD_MS);
     }
     return true;

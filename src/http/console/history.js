@@ -2,6 +2,8 @@
 //
 // Time is the server's own, its uptime: so rates are exact however late an answer comes.
 
+import { sum } from "./numbers.js";
+
 /** Seconds that plots show. */
 export const WINDOW = 300;
 /** Seconds over which losses count as recent. */
@@ -11,8 +13,6 @@ const HOLE = 5;
 
 /** All shards together. */
 export const TOTAL = "total";
-
-const sum = (counts) => Object.values(counts ?? {}).reduce((all, count) => all + count, 0);
 
 /**
  * What is plotted: `of` finds it in the counts of a scope, and what only grows is shown as a rate. Events count as the

@@ -1,6 +1,6 @@
 // The log of both sides: what was published, what was received, and how long it took from one to the other.
 
-import { byId, make, show } from "./elements.js";
+import { byId, cell, make, show } from "./elements.js";
 import { clock, span, whole } from "./numbers.js";
 
 const LINES_MAX = 200;
@@ -55,8 +55,7 @@ export class Log {
   }
 
   #line(what, where, event) {
-    const cell = (className, text) => make("td", { className, textContent: text });
-    const result = cell("number", "");
+    const result = cell("number");
     const name = `${ARROWS[what] ?? "·"} ${what}`;
     const line = make("tr", {}, cell("time", clock(new Date())), cell("what", name), cell("where", where), cell("event", shortened(event)), result);
     line.dataset.what = what;

@@ -1,6 +1,6 @@
 // What did not reach a client, who was not let in, and which connections ended: by reason, where there were any.
 
-import { byId, make, Rows, show } from "./elements.js";
+import { byId, cell, make, Rows, show } from "./elements.js";
 import { countsOf } from "./history.js";
 import { whole } from "./numbers.js";
 
@@ -39,15 +39,19 @@ const MEANINGS = {
     1000: "the client said goodbye",
     1001: "the client went away",
     1002: "the client broke the protocol",
+    1003: "one side takes no such data",
+    1005: "the client said goodbye without a code",
     1006: "without a goodbye",
     1007: "the client sent text that is none",
     1008: "too fast, or silent for too long",
     1009: "the client's message was too long",
     1011: "the server failed",
     1012: "the server restarts",
+    1013: "the server was overloaded",
     4001: "too slow a client",
     4002: "disconnected by an administrator",
     4003: "the token expired",
+    other: "the client said goodbye with a code of its own",
   },
 };
 
@@ -101,8 +105,8 @@ class Group {
 
 /** One line of it. */
 class Reason {
-  #recent = make("td", { className: "number" });
-  #all = make("td", { className: "number" });
+  #recent = cell("number");
+  #all = cell("number");
   #level;
 
   constructor(reason, meaning, level) {

@@ -27,37 +27,22 @@ struct File {
     text: &'static str,
 }
 
-/// A line for each file that the page fetches.
+/// The files that the page fetches, by what they are.
 macro_rules! files {
-    ($($name:literal: $content_type:ident,)+) => {
-        [$(File { name: $name, content_type: $content_type, text: include_str!($name) }),+]
+    ($($content_type:ident: $($name:literal)+;)+) => {
+        &[$($(File { name: $name, content_type: $content_type, text: include_str!($name) },)+)+]
     };
 }
 
 static INDEX: File = File { name: "index.html", content_type: HTML, text: include_str!("index.html") };
 
-static FILES: [File; 20] = files![
-    "connections.js": SCRIPT,
-    "console.css": CSS,
-    "console.js": SCRIPT,
-    "dialect.js": SCRIPT,
-    "elements.js": SCRIPT,
-    "families.js": SCRIPT,
-    "feed.js": SCRIPT,
-    "history.js": SCRIPT,
-    "icon.svg": PICTURE,
-    "log.js": SCRIPT,
-    "losses.js": SCRIPT,
-    "numbers.js": SCRIPT,
-    "overview.js": SCRIPT,
-    "pane.js": SCRIPT,
-    "plot.js": SCRIPT,
-    "state.js": SCRIPT,
-    "theme.js": SCRIPT,
-    "topics.js": SCRIPT,
-    "trace.js": SCRIPT,
-    "try.js": SCRIPT,
-];
+static FILES: &[File] = files! {
+    CSS: "console.css";
+    PICTURE: "icon.svg";
+    SCRIPT: "connections.js" "console.js" "dialect.js" "elements.js" "families.js" "feed.js" "fetch.js" "history.js"
+        "log.js" "losses.js" "numbers.js" "overview.js" "pane.js" "plot.js" "state.js" "theme.js" "topics.js"
+        "trace.js" "try.js";
+};
 
 /// The page itself.
 pub(super) fn page(_site: &Site) -> Response {

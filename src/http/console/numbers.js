@@ -24,6 +24,9 @@ export const bytes = (value) => scaled(value, BYTES);
 /** A whole number in full: `1 234 567`. */
 export const whole = (value) => Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, "\u202f");
 
+/** All the counts of a group, such as `dropped`, together. */
+export const sum = (counts) => Object.values(counts).reduce((all, one) => all + one, 0);
+
 /** So many of something: `1 topic`, `2 topics`. */
 export const some = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
 
@@ -41,8 +44,4 @@ export function span(ms) {
 }
 
 /** A time of day to the millisecond: `14:03:22.123`. */
-export function clock(date) {
-  const two = (value) => String(value).padStart(2, "0");
-  const ms = String(date.getMilliseconds()).padStart(3, "0");
-  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${ms}`;
-}
+export const clock = (date) => `${date.toTimeString().slice(0, 8)}.${String(date.getMilliseconds()).padStart(3, "0")}`;

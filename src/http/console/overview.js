@@ -1,11 +1,9 @@
 // The overview: the six numbers that matter with their plots, and the table of shards.
 
-import { byId, make, Rows, show } from "./elements.js";
+import { byId, cell, make, Rows, show } from "./elements.js";
 import { countsOf, TOTAL } from "./history.js";
-import { bytes, count, some, span, whole } from "./numbers.js";
+import { bytes, count, some, span, sum, whole } from "./numbers.js";
 import { Plot } from "./plot.js";
-
-const sum = (counts) => Object.values(counts).reduce((all, one) => all + one, 0);
 
 const eventsSoFar = (counts, { events_in: events, events_unfollowed: unfollowed }, scope) =>
   scope !== TOTAL ? `${count(counts.messages_in)} since the start`
@@ -22,8 +20,9 @@ const TILES = [
 ];
 
 export class Overview {
+  /** What is looked at: all shards, or the number of one. */
+  scope = TOTAL;
   #history;
-  #scope = TOTAL;
   #pointed = null;
   #stats = null;
   #tiles;
@@ -35,14 +34,9 @@ export class Overview {
     byId("tiles").append(...this.#tiles.map((tile) => tile.element));
     for (const tile of this.#tiles) tile.plot.onPoint((age) => this.#point(age));
     byId("scope").addEventListener("change", ({ target }) => {
-      this.#scope = target.value === TOTAL ? TOTAL : Number(target.value);
+      this.scope = target.value === TOTAL ? TOTAL : Number(target.value);
       this.#draw();
     });
-  }
-
-  /** What is looked at: all shards, or the number of one. */
-  get scope() {
-    return this.#scope;
   }
 
   update(stats) {
@@ -58,7 +52,7 @@ export class Overview {
     if (select.options.length === shards + 1) return;
     const option = (shard) => make("option", { value: shard, textContent: `shard ${shard}` });
     select.replaceChildren(select.options[0], ...Array.from({ length: shards }, (_, shard) => option(shard)));
-    this.#scope = TOTAL;
+    this.scope = TOTAL;
   }
 
   #point(age) {
@@ -68,14 +62,14 @@ export class Overview {
 
   #draw() {
     if (!this.#stats) return;
-    for (const tile of this.#tiles) tile.draw(this.#history, this.#scope, this.#stats, this.#pointed);
+    for (const tile of this.#tiles) tile.draw(this.#history, this.scope, this.#stats, this.#pointed);
   }
 }
 
 /** One number with its plot. */
 class Tile {
   #kind;
-  #value = make("span", { className: "figure" });
+  #value = make("span");
   #more = make("p", { className: "more" });
   #top = make("span", { className: "scale" });
 
@@ -120,9 +114,8 @@ class ShardRow {
 
   constructor(shard) {
     this.#shard = shard;
-    const cell = (className) => make("td", { className });
     const [number, spare] = ["number", "number spare"];
-    this.#cells = [number, spare, spare, number, spare, number, spare, number, spare].map(cell);
+    this.#cells = [number, spare, spare, number, spare, number, spare, number, spare].map((className) => cell(className));
     this.#plot.element.classList.add("spark");
     const head = make("th", { scope: "row", textContent: shard });
     this.element = make("tr", {}, head, ...this.#cells, make("td", { className: "spare" }, this.#plot.element));

@@ -1,20 +1,24 @@
 // A pane that asks the server for a list of its own, while it is on somebody's screen.
 
+import { show } from "./elements.js";
+import { fetchJson } from "./fetch.js";
+
 const PERIOD_MS = 2000;
-const PATIENCE_MS = 5000;
 
 export class Pane {
   #element;
-  #look;
+  #path;
+  #take;
   #isSeen = false;
   #isAsking = false;
   #asksAgain = false;
   #timer = 0;
 
-  /** `look` fetches and shows once; it says whether it is worth while to do so again. */
-  constructor(element, look) {
+  /** `path()` is what to ask for, `take(body)` gets each answer; what stands in its place goes to the `.none`. */
+  constructor(element, path, take) {
     this.#element = element;
-    this.#look = look;
+    this.#path = path;
+    this.#take = take;
     new IntersectionObserver(([entry]) => {
       this.#isSeen = entry.isIntersecting;
       this.ask();
@@ -29,21 +33,10 @@ export class Pane {
     if (this.#isAsking || !this.#isSeen || document.hidden) return;
     clearTimeout(this.#timer);
     this.#isAsking = true;
-    const goesOn = await this.#look();
+    const { status, body } = await fetchJson(this.#path());
     this.#isAsking = false;
-    if (!goesOn) this.#isSeen = false;
+    if (status === 200) this.#take(body);
+    else if (status !== 0) show(this.#element.querySelector(".none"), `Not available: the server answers ${status}.`);
     this.#timer = setTimeout(() => this.ask(), this.#asksAgain ? 0 : PERIOD_MS);
-  }
-}
-
-/**
- * Fetches JSON: `{ status, body }`. A server that does not answer has status 0, and the state line says so already.
- */
-export async function fetchJson(path, options = {}) {
-  try {
-    const response = await fetch(path, { signal: AbortSignal.timeout(PATIENCE_MS), ...options });
-    return { status: response.status, body: await response.json() };
-  } catch {
-    return { status: 0, body: null };
   }
 }

@@ -23,10 +23,11 @@ function roundUp(value) {
 }
 
 export class Plot {
+  /** The value at the top of the scale. */
+  scale = 1;
   #line = svg("path", { class: "line" });
   #area = svg("path", { class: "area" });
   #cursor = svg("line", { class: "cursor", y1: 0, y2: HEIGHT, visibility: "hidden" });
-  #scale = 1;
   #window = WINDOW_MIN;
 
   constructor() {
@@ -36,20 +37,15 @@ export class Plot {
     this.element.append(this.#area, this.#line, this.#cursor);
   }
 
-  /** The value at the top of the scale. */
-  get scale() {
-    return this.#scale;
-  }
-
   /** Draws what a `History` says. */
   draw(points) {
-    this.#scale = roundUp(Math.max(0, ...points.map(({ value }) => value)));
+    this.scale = roundUp(Math.max(0, ...points.map(({ value }) => value)));
     this.#window = Math.min(WINDOW, Math.max(WINDOW_MIN, points[0]?.age ?? 0));
     this.element.setAttribute("viewBox", `0 ${-EDGE} ${this.#window} ${HEIGHT + 2 * EDGE}`);
     const runs = [];
     for (const point of points) {
       if (point.age > this.#window) continue;
-      const place = [this.#window - point.age, HEIGHT - (point.value / this.#scale) * HEIGHT].map((number) => number.toFixed(1));
+      const place = [this.#window - point.age, HEIGHT - (point.value / this.scale) * HEIGHT].map((number) => number.toFixed(1));
       if (point.joined && runs.length) runs.at(-1).push(place);
       else runs.push([place]);
     }

@@ -59,7 +59,6 @@ const LINKS = { live: "live", polling: "polling", gone: "no answer", denied: "no
 export class State {
   #history;
   #link = "connecting";
-  #goneSince = null;
   #rows = new Rows(byId("facts"), (name) => new Fact(name));
 
   constructor(history) {
@@ -70,11 +69,10 @@ export class State {
   link(link) {
     if (link === this.#link) return;
     this.#link = link;
-    this.#goneSince = link === "gone" ? (this.#goneSince ?? new Date()) : null;
     const element = byId("link");
     element.dataset.link = link;
     show(element, LINKS[link]);
-    if (link === "gone") this.#say("bad", `No answer from the server since ${this.#goneSince.toLocaleTimeString()}; trying again`);
+    if (link === "gone") this.#say("bad", `No answer from the server since ${new Date().toLocaleTimeString()}; trying again`);
     if (link === "denied") this.#say("bad", "The server lets nobody in here without its token: load this page again");
   }
 

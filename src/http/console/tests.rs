@@ -1,12 +1,14 @@
 //! The files of the console: what they weigh, and that they need nothing but each other.
 
 use super::*;
+use crate::metrics::{Drop, Refused};
+use crate::wire::close::CloseCode;
 
 /// What a page may weigh that is loaded over a telephone, all of it and uncompressed.
 const PAGE_BYTES_MAX: usize = 150_000;
 
 fn all() -> impl Iterator<Item = &'static File> {
-    [&INDEX].into_iter().chain(&FILES)
+    [&INDEX].into_iter().chain(FILES)
 }
 
 /// What stands behind each `before` in a file, up to the next quote.
@@ -27,9 +29,20 @@ fn every_file_that_is_asked_for_is_there_and_every_file_is_asked_for() {
     let mut wanted: Vec<&str> = links.chain(imports).collect();
     wanted.sort_unstable();
     wanted.dedup();
-    let there: Vec<&str> = FILES.iter().map(|file| file.name).collect();
-    assert!(there.is_sorted(), "in the order of the alphabet: {there:?}");
+    let mut there: Vec<&str> = FILES.iter().map(|file| file.name).collect();
+    there.sort_unstable();
     assert_eq!(wanted, there);
+}
+
+#[test]
+fn every_reason_of_a_loss_has_its_words() {
+    let text = include_str!("losses.js");
+    let reasons = Drop::ALL.map(Drop::label).into_iter().chain(Refused::ALL.map(Refused::label)).map(str::to_owned);
+    let silent: Vec<String> = reasons
+        .chain(CloseCode::ALL.map(CloseCode::label))
+        .filter(|reason| !text.contains(&format!("\n    {reason}: \"")))
+        .collect();
+    assert_eq!(silent, [""; 0]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 // The busiest topics.
 
-import { byId, make, Rows, show } from "./elements.js";
+import { byId, cell, make, Rows, show } from "./elements.js";
 import { count, whole } from "./numbers.js";
-import { fetchJson, Pane } from "./pane.js";
+import { Pane } from "./pane.js";
 
 const PAGE = "/admin/topics?limit=20";
 
@@ -13,18 +13,11 @@ export class Topics {
 
   constructor(families) {
     this.#families = families;
-    const pane = new Pane(byId("topics"), () => this.#look());
+    const pane = new Pane(byId("topics"), () => PAGE, (body) => this.#show(body));
     families.onChange(() => {
       this.#rows.show([]);
       pane.ask();
     });
-  }
-
-  async #look() {
-    const { status, body } = await fetchJson(PAGE);
-    if (status === 200) this.#show(body);
-    else if (status !== 0) this.#say(`Not available: the server answers ${status}.`);
-    return status === 200 || status === 0;
   }
 
   #show({ since_ms: since, topics }) {
@@ -32,28 +25,26 @@ export class Topics {
     const entries = topics.map((topic) => [topic.topic, { ...topic, rate: rates.get(topic.topic) }]);
     const busiest = Math.max(1e-9, ...rates.values());
     this.#rows.show(entries.map(([key, item]) => [key, { ...item, share: item.rate / busiest }]));
-    this.#say(topics.length ? "" : "Nobody follows anything.");
+    show(byId("topics-none"), topics.length ? "" : "Nobody follows anything.");
   }
 
-  /** Events per second since the last look; at the first one, or where the server counts anew, since it counts. */
+  /**
+   * Events per second since the last look; at the first one, or where the server counts anew, since it counts. Nobody
+   * knows when the events came of a topic that was not among the busiest before.
+   */
   #rates(since, topics) {
     const isAnew = !this.#before || this.#before.since >= since;
     const seconds = (isAnew ? since : since - this.#before.since) / 1000;
-    const before = isAnew ? new Map() : this.#before.events;
-    const rate = ({ topic, events }) => (seconds > 0 ? Math.max(0, events - (before.get(topic) ?? 0)) / seconds : 0);
+    const before = ({ topic, events }) => (isAnew ? 0 : (this.#before.events.get(topic) ?? events));
+    const rates = topics.map((topic) => [topic.topic, seconds > 0 ? Math.max(0, topic.events - before(topic)) / seconds : 0]);
     this.#before = { since, events: new Map(topics.map(({ topic, events }) => [topic, events])) };
-    return new Map(topics.map((topic) => [topic.topic, rate(topic)]));
-  }
-
-  #say(text) {
-    byId("topics-none").hidden = text === "";
-    show(byId("topics-none"), text);
+    return new Map(rates);
   }
 }
 
 /** One line of the table. */
 class TopicRow {
-  #cells = [1, 2, 3].map(() => make("td", { className: "number" }));
+  #cells = [1, 2, 3].map(() => cell("number"));
   #bar = make("span", { className: "bar" });
 
   constructor(topic, families) {

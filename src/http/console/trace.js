@@ -1,8 +1,8 @@
 // Trace: what becomes of the events of one username, channel or connection, and where those end that do not arrive.
 
-import { byId, make, show } from "./elements.js";
+import { byId, cell, make, show } from "./elements.js";
+import { fetchJson } from "./fetch.js";
 import { bytes, clock, some, span } from "./numbers.js";
-import { fetchJson } from "./pane.js";
 
 const PERIOD_MS = 500;
 const LINES_MAX = 300;
@@ -35,7 +35,7 @@ export class Trace {
   constructor() {
     byId("trace-form").addEventListener("submit", (event) => {
       event.preventDefault();
-      if (this.#query) this.#stop("");
+      if (this.#query) this.#stop("stopped");
       else this.#start();
     });
     byId("trace-clear").addEventListener("click", () => this.#body.replaceChildren());
@@ -52,7 +52,7 @@ export class Trace {
   #stop(why) {
     this.#query = null;
     show(byId("trace"), "Trace");
-    show(byId("trace-state"), why || "stopped");
+    show(byId("trace-state"), why);
   }
 
   /** Looks again and again, until somebody stops that or begins another. */
@@ -79,7 +79,6 @@ export class Trace {
 
   #line(record) {
     const [meaning, level = ""] = (MEANINGS[record.what] ?? (() => [record.what]))(record);
-    const cell = (className, text) => make("td", { className, textContent: text });
     const where = record.connection ?? (record.node === "broker" ? "broker" : `shard ${record.node}`);
     const took = record.took_us === undefined ? "" : span(record.took_us / 1000);
     const name = record.event ? make("span", { className: "meaning", textContent: `${record.event} ` }) : "";

@@ -9,7 +9,7 @@ export class Try {
   #families;
   #log = new Log();
   #socket = null;
-  #broadcaster = new Broadcaster(() => this.#connect("flux", ""));
+  #broadcaster = new Broadcaster(() => this.#connect("flux", ""), (message) => this.#complain(message));
 
   constructor(families) {
     this.#families = families;
@@ -60,8 +60,8 @@ export class Try {
 
   #connect(family, names) {
     const { path, query } = DIALECTS[family];
-    const token = byId("listen-token").value.trim();
-    // Browsers send no header of ours: the token goes along as a subprotocol.
+    const token = byId("listen-token").value.replace(/[^\w.-]/g, "");
+    // Browsers send no header of ours: the token goes along as a subprotocol, which may hold nothing else (RFC 6455 §4.1).
     const protocols = token ? ["fanout.token", `fanout.token.${token}`] : [];
     return new WebSocket(socketUrl(this.#families.path(family, path) + query(names)), protocols);
   }
@@ -91,6 +91,11 @@ export class Try {
         this.#say(opened ? `closed with ${code}` : "not let in", "Listen");
       }
     };
+  }
+
+  /** What the server says to the other side is worth a line where it is no good. */
+  #complain({ what, where, event }) {
+    if (what === "error") this.#log.note(what, where, event, "bad");
   }
 
   #leave() {

@@ -1,6 +1,7 @@
 //! What is answered to whom: the routes, and the rules of a connection.
 
 use super::*;
+use crate::inspection::{self, Account, Topics};
 use crate::metrics::{Drop, Expectation, Slowness, Span};
 use std::time::Instant;
 
@@ -101,6 +102,30 @@ fn a_body_nobody_wants_is_thrown_away_within_the_limit() {
         &[("connection", "close")],
         "ok",
     );
+}
+
+#[test]
+fn whoever_waits_for_a_go_ahead_with_a_question_is_answered_and_parted_from() {
+    let mut visit = Visit::new();
+    visit.send("GET /admin/topics HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    assert!(matches!(visit.turn(), Step::Ask(..)));
+    for shard in [0, 1] {
+        visit.front.answered(visit.key, NodeId::shard(shard), inspection::Reply::Topics(Topics::default()), visit.now);
+    }
+    let reply = visit.reply();
+    assert_eq!((reply.status, reply.field("connection")), (200, Some("close")));
+}
+
+#[test]
+fn an_event_that_no_node_has_recorded_is_one_that_was_left_out() {
+    let mut visit = Visit::new();
+    visit.send(get("/admin/trace?username=alice"));
+    assert!(matches!(visit.turn(), Step::Ask(..)));
+    for (node, skipped) in [3, 5, 4].into_iter().enumerate() {
+        let account = Account { skipped, ..Account::default() };
+        visit.front.answered(visit.key, NodeId::shard(node), inspection::Reply::Trace(Some(account)), visit.now);
+    }
+    assert_eq!(visit.reply().json()["skipped"], 5);
 }
 
 #[test]

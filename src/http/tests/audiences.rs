@@ -34,8 +34,7 @@ fn those_who_watch_get_metrics_and_probes_and_nothing_else_and_nobody_else_gets_
 
 #[test]
 fn nobody_becomes_a_client_where_metrics_are() {
-    let request = format!("GET /ws?ok=1 HTTP/1.1\r\n{UPGRADE}\r\n");
-    assert_eq!(Visit::through(Audience::Monitors, site(), LOCAL).ask(&request).status, 404);
+    assert_eq!(Visit::through(Audience::Monitors, site(), LOCAL).ask(upgrade("?ok=1", "")).status, 404);
 }
 
 #[test]

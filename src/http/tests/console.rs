@@ -81,7 +81,6 @@ fn a_browser_is_asked_for_the_token_by_pages_alone() {
     ] {
         let reply = ask(guarded(), path, "");
         assert_eq!((reply.status, reply.field("www-authenticate")), (401, Some(challenge)), "{path}");
-        assert_eq!(ask(site(), path, "").status, 403, "{path}: without a token nobody else gets in");
     }
 }
 
@@ -131,6 +130,20 @@ fn a_password_does_not_speak_for_a_page_of_another_site() {
     }
 }
 
+#[test]
+fn a_link_to_the_console_may_stand_on_any_site() {
+    let ask = |path, fields: &str| {
+        let password = password(&format!("admin:{TOKEN}"));
+        ask(guarded(), path, &(password + "Sec-Fetch-Site: cross-site\r\n" + fields)).status
+    };
+    for path in ["/", "/console"] {
+        assert_eq!(ask(path, "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"), 200, "{path}");
+        assert_eq!(ask(path, "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n"), 403, "{path}");
+        assert_eq!(ask(path, "Sec-Fetch-Dest: document\r\nOrigin: https://evil.example\r\n"), 403, "{path}");
+    }
+    assert_eq!(ask("/admin/stats", "Sec-Fetch-Dest: document\r\n"), 403, "what it shows is not linked to");
+}
+
 /// A site whose family stands behind the private door.
 fn private(mut site: Site) -> Site {
     site.families[0].access = Access::PrivateDoor;
@@ -151,6 +164,8 @@ fn a_family_behind_the_private_door_admits_nobody_else() {
     assert_eq!(from(guarded(), "10.0.0.1:5", &password(&format!("a:{TOKEN}"))), None);
     let (visit, _) = knock(private(guarded()), LOCAL, upgrade("?ok=1", ""));
     assert_eq!(refused(&visit), [(Refused::PrivateDoor, 1)]);
+    let lost = Visit::to(private(site()), LOCAL).ask(get("/nowhere"));
+    assert!(!lost.body.contains("/ws"), "clients are not sent there: {lost:?}");
 }
 
 #[test]

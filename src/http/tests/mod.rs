@@ -210,7 +210,7 @@ impl Reply {
     }
 
     fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.body).expect("every page but /metrics is JSON")
+        serde_json::from_str(&self.body).expect("the page is JSON")
     }
 }
 

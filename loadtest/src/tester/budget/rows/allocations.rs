@@ -38,10 +38,10 @@ fn run(rig: &Rig) -> io::Result<Output> {
     command.args(words).arg("--quiet").current_dir(REPOSITORY).stdin(Stdio::null());
     let test = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let test = test.map_err(|error| io::Error::new(error.kind(), format!("cargo does not run here: {error}")))?;
-    let pid = i32::try_from(test.id()).ok().and_then(Pid::from_raw);
+    let pid = Pid::from_child(&test);
     let output = thread::spawn(move || test.wait_with_output());
     while !output.is_finished() {
-        if let Some(pid) = pid.filter(|_| rig.is_interrupted()) {
+        if rig.is_interrupted() {
             // Gone already is fine.
             let _ = kill_process(pid, Signal::TERM);
             return Err(io::Error::new(ErrorKind::Interrupted, format!("interrupted during `{COMMAND}`")));

@@ -1,8 +1,12 @@
 //! The example of a configuration file: every setting, what it is for, and its default.
 
-use super::kind::Kind;
-use super::table::{Group, Preset, SETTINGS, Setting};
+use super::super::kind::Kind;
+use super::super::{Config, Group, Preset, SETTINGS, Setting};
+use super::file::Scratch;
+use super::{Host, config_on};
 use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 
 /// Columns of a comment.
 const COLUMNS: usize = 100;
@@ -17,7 +21,7 @@ const PREFACE: &str = "\
 ";
 
 /// The text of `deploy/fanout.toml`.
-pub fn example() -> String {
+fn example() -> String {
     let mut text = PREFACE.to_owned();
     let mut group: Option<Group> = None;
     for setting in SETTINGS.iter().filter(|setting| setting.is_in_file()) {
@@ -62,4 +66,24 @@ fn value(setting: &Setting) -> String {
         Preset::Derived(_) if setting.kind.is_list() => format!("[\"<{}>\"]", setting.kind.unit()),
         Preset::Derived(_) => format!("\"<{}>\"", setting.kind.unit()),
     }
+}
+
+#[test]
+fn the_example_holds_every_setting_and_its_default() {
+    let example = example();
+    let written = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/fanout.toml"));
+    if let Ok(text) = fs::read_to_string(written) {
+        assert!(text == example, "write this to deploy/fanout.toml:\n{example}");
+    }
+    for setting in SETTINGS.iter().filter(|setting| setting.is_in_file()) {
+        assert!(example.contains(&format!("\n#{} = ", setting.name())), "{:?}", setting.key);
+    }
+    // With every line in force that has a value, all is as without a file.
+    let lines = example.lines().filter(|line| !line.starts_with("# ") && !line.contains('<'));
+    let text = lines.map(|line| line.trim_start_matches('#')).collect::<Vec<_>>().join("\n");
+    assert!(text.contains("\nlisten = "), "{text}");
+    let file = Scratch::of(&text);
+    let config = |words: &str| Config { file: None, ..config_on(&Host::pretend(2), words, "") };
+    let (with, without) = (config(&format!("--broker redis {}", file.flag())), config("--broker redis"));
+    assert_eq!(format!("{with:#?}"), format!("{without:#?}"));
 }
