@@ -8,6 +8,7 @@ use loadtest::{
     Client, FluxClient, Launch, PATIENCE, Publisher, Redis, Server, binary, eventually, free_port, get, succeed,
 };
 use serde_json::Value;
+use std::net::TcpListener;
 use std::process::Command;
 
 const EVENT: &str = r#"{"type":"node_completed"}"#;
@@ -15,7 +16,7 @@ const EVENT: &str = r#"{"type":"node_completed"}"#;
 /// 32 bytes and more.
 const SECRET: &str = "a secret of tests that is long enough";
 
-/// A listener hears an event, loses its server, and hears the next one of the server that comes after it.
+/// A listener hears an event, loses its server, tries in vain, and hears the next one of the server that comes after it.
 fn listens(name: &str) {
     let first = Launch::embedded().start().unwrap();
     let mut kitchen = Kitchen::beside(&first);
@@ -23,9 +24,17 @@ fn listens(name: &str) {
         hears(&kitchen, name, &first, 1);
         let address = first.address.to_string();
         drop(first);
+        nobody_serves(&address);
         let second = Launch::embedded().option("--listen", &address).start().unwrap();
         hears(&kitchen, name, &second, 2);
     }
+}
+
+/// Until somebody has tried to connect, and found no server.
+fn nobody_serves(address: &str) {
+    let listener = TcpListener::bind(address).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    eventually("somebody comes back", || listener.accept().ok());
 }
 
 fn hears(kitchen: &Kitchen, name: &str, server: &Server, events: usize) {
