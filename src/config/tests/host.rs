@@ -57,11 +57,11 @@ fn the_bill_counts_every_connection() {
     let config = config_on(&Host::pretend(2), "--max-connections 1000 --outbound-max 1MiB", "");
     let bill = config.memory_bill();
     assert_eq!(bill.outbound_bytes, 1000 << 20);
-    assert_eq!(bill.idle_bytes, 400_000);
+    assert_eq!(bill.idle_bytes, 1_250_000);
     assert_eq!(bill.fixed_bytes, 3 * (8 << 20));
     assert_eq!(
         bill.to_string(),
-        "24MiB, 391KiB more with 1000 idle connections (4000KiB in the kernel); at worst 1000MiB more if nobody reads, \
+        "24MiB, 1221KiB more with 1000 idle connections (4000KiB in the kernel); at worst 1000MiB more if nobody reads, \
          63MiB if everybody holds back an unfinished message"
     );
     let budgeted = config_on(&Host::pretend(2), "--max-connections 1000 --outbound-total-max 64MiB", "");
