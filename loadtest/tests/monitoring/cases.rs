@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 /// Series and their samples, as promtool writes them.
 type Scraped = &'static [(&'static str, &'static str)];
 
-/// An alert, minutes after which it fires, and over what.
-pub(super) const CASES: [(&str, u32, Scraped); 19] = [
+/// An alert, minutes after which it fires, and over what; an instance answers where nothing is said of that.
+pub(super) const CASES: [(&str, u32, Scraped); 20] = [
     ("FanoutDown", 3, &[("up", "0+0x9")]),
+    ("FanoutMissing", 8, &[("up", "1+0x1 stale")]),
     ("FanoutRestarts", 20, &[("process_start_time_seconds", "1+0x4 2+0x4 3+0x4 4+0x9")]),
     ("FanoutNotReady", 3, &[("fanout_ready", "0+0x9")]),
     ("FanoutLedgerDiffers", 5, &[(r#"fanout_ledger_difference{shard="0"}"#, "0 0 -3+0x9")]),
@@ -51,6 +52,9 @@ pub(super) const CASES: [(&str, u32, Scraped); 19] = [
     ),
 ];
 
+/// There is an instance, and it answers.
+const UP: (&str, &str) = ("up", "1+0x1600");
+
 /// What every day brings: a restart, few slow clients, strangers, one lost stamp, one client too many.
 const DAY: Scraped = &[
     ("up", "1+0x59"),
@@ -89,7 +93,8 @@ pub(super) fn tests() -> String {
 }
 
 fn test(name: &str, scraped: Scraped, (query, minutes): (&str, u32), expected: &Value) -> Value {
-    let series = scraped.iter().map(|(series, values)| {
+    let answers = Some(&UP).filter(|(up, _)| scraped.iter().all(|(series, _)| series != up));
+    let series = scraped.iter().chain(answers).map(|(series, values)| {
         let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
         json!({ "series": format!("{name}{{job=\"fanout\",instance=\"a:1\",{labels}"), "values": values })
     });

@@ -72,9 +72,8 @@ fn value(setting: &Setting) -> String {
 fn the_example_holds_every_setting_and_its_default() {
     let example = example();
     let written = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/fanout.toml"));
-    if let Ok(text) = fs::read_to_string(written) {
-        assert!(text == example, "write this to deploy/fanout.toml:\n{example}");
-    }
+    let text = fs::read_to_string(written).expect("the example is deployed");
+    assert!(text == example, "write this to deploy/fanout.toml:\n{example}");
     for setting in SETTINGS.iter().filter(|setting| setting.is_in_file()) {
         assert!(example.contains(&format!("\n#{} = ", setting.name())), "{:?}", setting.key);
     }
