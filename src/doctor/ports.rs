@@ -133,8 +133,10 @@ mod tests {
     fn whoever_answers_a_byte_at_a_time_is_not_waited_for_without_end() {
         let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = taken.local_addr().expect("bound");
+        // Whoever is not waited for any more still has the port.
+        let listener = taken.try_clone().expect("descriptors are left");
         thread::spawn(move || {
-            let (mut asked, _) = taken.accept().expect("somebody asks");
+            let (mut asked, _) = listener.accept().expect("somebody asks");
             while asked.write_all(b"H").is_ok() {
                 // Slower than anybody writes a page, faster than anybody gives up on one part of it.
                 thread::sleep(Duration::from_millis(20));
