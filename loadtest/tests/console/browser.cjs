@@ -7,7 +7,7 @@ const { chromium } = require("playwright-core");
 const readline = require("node:readline");
 
 // Far above what a loaded machine needs, and below the patience of whoever reads the answers.
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 25_000;
 
 const SWITCHES = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -17,13 +17,31 @@ const SWITCHES = [
 /** Waits until a function of the page says something. */
 const eventually = (page, look, argument) => page.waitForFunction(look, argument, { timeout: PATIENCE_MS, polling: 20 });
 
+/** Waits until an element says something; where it does not, what it says instead is told. */
 const shows = (page, selector, text) =>
-  eventually(page, ([selector, text]) => document.querySelector(selector)?.textContent.includes(text), [selector, text]);
+  eventually(page, ([selector, text]) => document.querySelector(selector)?.textContent.includes(text), [selector, text])
+    .catch(async ({ message }) => {
+      const said = await page.evaluate((selector) => document.querySelector(selector)?.textContent, selector);
+      throw new Error(`${selector} says ${said} instead of ${text}: ${message}`);
+    });
 
 /** Waits until the log has received this event, and a time for its way. */
 const receives = (page, event) =>
   eventually(page, (event) => [...document.querySelectorAll('#log-rows tr[data-what="received"]')].some((row) =>
     row.querySelector(".event").textContent === event && /ms|s/.test(row.lastElementChild.textContent)), event);
+
+/**
+ * Presses what a person would see and reach, in one go: what comes in moves the page, and a mouse that goes down on a
+ * button and up beside it presses nothing.
+ */
+const press = (page, what) => (typeof what === "string" ? page.locator(what) : what).evaluate((element) => {
+  const target = element.labels?.[0] ?? element;
+  target.scrollIntoView({ block: "center", behavior: "instant" });
+  const { left, top, width, height } = target.getBoundingClientRect();
+  const reached = document.elementFromPoint(left + width / 2, top + height / 2);
+  if (!target.contains(reached)) throw new Error(`${reached?.outerHTML} lies over ${target.outerHTML}`);
+  target.click();
+}, null, { timeout: PATIENCE_MS });
 
 /** Presses Tab until the element with this id has the focus. */
 async function tabTo(page, id) {
@@ -37,7 +55,7 @@ async function tabTo(page, id) {
 async function publish(page, name, event) {
   await page.fill("#publish-name", name);
   await page.fill("#publish-event", event);
-  await page.click("#publish");
+  await press(page, "#publish");
 }
 
 const PLAYS = {
@@ -48,23 +66,23 @@ const PLAYS = {
   says: (page, selector, text) => shows(page, selector, text),
 
   async listen(page, family, name) {
-    await page.check(`input[name="family"][value="${family}"]`);
+    await press(page, `input[name="family"][value="${family}"]`);
     await page.fill("#listen-name", name);
-    await page.click("#listen");
+    await press(page, "#listen");
     await shows(page, "#listen-state", "listening");
     if (family === "flux") await shows(page, "#log-rows", "subscribed");
   },
 
   /** Presses Listen once more, with this token. */
   async listenWithToken(page, token) {
-    await page.click("#listen-form summary");
+    await press(page, "#listen-form summary");
     await page.fill("#listen-token", token);
-    await page.click("#listen");
+    await press(page, "#listen");
     await shows(page, "#listen-state", "listening");
   },
 
   /** Presses a button. */
-  press: (page, selector) => page.click(selector),
+  press,
 
   publish,
 
@@ -92,15 +110,15 @@ const PLAYS = {
   async disconnect(page, name) {
     await page.fill("#connections-filter", name);
     const button = page.locator("#connection-rows tr", { hasText: name }).first().getByRole("button");
-    await button.click({ timeout: PATIENCE_MS });
-    await button.click({ timeout: PATIENCE_MS });
+    await press(page, button);
+    await press(page, button);
   },
 
   /** Begins to trace, or ends it. */
   async trace(page, kind, name) {
     await page.selectOption("#trace-kind", kind);
     await page.fill("#trace-name", name);
-    await page.click("#trace");
+    await press(page, "#trace");
   },
 
   /** Listens and publishes with the keyboard alone. */
