@@ -114,7 +114,7 @@ impl Launch {
     fn start_until(self, page: &str) -> io::Result<Server> {
         let mut outcome = Err(io::Error::other("never tried"));
         for _ in 0..STARTS_MAX {
-            outcome = Server::spawn(&self).and_then(|server| server.wait_for(page));
+            outcome = self.spawn().and_then(|server| server.wait_for(page));
             if outcome.is_ok() {
                 break;
             }
@@ -127,13 +127,18 @@ impl Launch {
     /// # Errors
     /// Where it still runs after [`PATIENCE`].
     pub fn refusal(self) -> io::Result<(Option<i32>, String)> {
-        let mut server = Server::spawn(&self)?;
+        let mut server = self.spawn()?;
         let status = server.wait(PATIENCE)?;
         Ok((status.code(), server.log()))
     }
 
+    fn spawn(&self) -> io::Result<Server> {
+        let (address, broker) = (self.address(), self.broker());
+        Server::spawn(self.command(address, broker), address, broker)
+    }
+
     /// The command line and environment with these two addresses.
-    pub(crate) fn command(&self, address: SocketAddr, broker: SocketAddr) -> Command {
+    fn command(&self, address: SocketAddr, broker: SocketAddr) -> Command {
         let binary = self.program.as_ref().unwrap_or_else(|| binary()).as_os_str().to_owned();
         let words: Vec<OsString> = self.wrapper.iter().cloned().chain([binary]).collect();
         let mut command = Command::new(&words[0]);
@@ -154,12 +159,12 @@ impl Launch {
     }
 
     /// Where the server will listen: as chosen, else on a free port.
-    pub(crate) fn address(&self) -> SocketAddr {
+    fn address(&self) -> SocketAddr {
         self.chosen_address().unwrap_or_else(|| (Ipv4Addr::LOCALHOST, free_port()).into())
     }
 
     /// Where its events will be published.
-    pub(crate) fn broker(&self) -> SocketAddr {
+    fn broker(&self) -> SocketAddr {
         match self.broker {
             Source::Embedded => (Ipv4Addr::LOCALHOST, free_port()).into(),
             Source::EmbeddedAt(broker) | Source::Elsewhere(broker) => broker,

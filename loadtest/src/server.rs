@@ -2,7 +2,6 @@
 
 use crate::answer::Answer;
 use crate::exposition::sums;
-use crate::launch::Launch;
 use crate::patience::{PATIENCE, ended, eventually, within};
 use crate::publisher::Publisher;
 use crate::raw_socket::{exchange, get};
@@ -11,7 +10,7 @@ use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -27,11 +26,10 @@ pub struct Server {
 }
 
 impl Server {
-    pub(crate) fn spawn(launch: &Launch) -> io::Result<Self> {
-        let (address, broker) = (launch.address(), launch.broker());
+    /// Starts what is to listen there.
+    pub(crate) fn spawn(mut command: Command, address: SocketAddr, broker: SocketAddr) -> io::Result<Self> {
         let log = std::env::temp_dir().join(format!("fanout-{}-{}.log", std::process::id(), fastrand::u64(..)));
         let file = File::create(&log)?;
-        let mut command = launch.command(address, broker);
         let process = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
         Ok(Self { process, address, broker, log })
     }

@@ -5,7 +5,8 @@
 //! | [`rig::Rig`] | the binaries, the cores, how often and how long |
 //! | [`load::Load`] | clients, usernames, pace and size |
 //! | [`subject::Subject`] | what is loaded: the real server or the floor |
-//! | [`rounds::Rounds`] | subjects in turns, several times |
+//! | [`trial::Trial`] | one subject under one load, once |
+//! | [`rounds::Rounds`] | trials in turns, several times |
 //! | [`finding::Finding`] | one line of the table |
 //! | [`row::Row`] | one thing to measure: the tables of all of them |
 
@@ -18,8 +19,10 @@ pub mod rig;
 pub mod rounds;
 pub mod row;
 mod rows;
+pub mod section;
 pub mod subject;
 pub mod table;
+pub mod trial;
 
 use super::record::{Machine, Record};
 use finding::{Finding, Standing};

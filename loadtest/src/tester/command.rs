@@ -1,8 +1,10 @@
 //! What the program does with what was typed.
 
 use super::agents::{self, Agents};
+use super::alone::Alone;
 use super::arguments::{Arguments, Command, Output, Run};
-use super::crew::{Alone, Crew};
+use super::budget::{self, compare};
+use super::crew::Crew;
 use super::interrupt::interruptible;
 use super::kept;
 use super::outcome::Outcome;
@@ -12,7 +14,6 @@ use super::report;
 use super::run::Surroundings;
 use super::scenario::Scenario;
 use super::summary::summary;
-use super::{budget, floor};
 use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
 use hdrhistogram::serialization::{V2Serializer, interval_log::IntervalLogWriterError};
 use std::fs::File;
@@ -33,7 +34,7 @@ pub fn main() -> ExitCode {
         }
         Command::Agent(arguments) => agents::serve(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Plot(arguments) => plot::run(&arguments).map(|()| ExitCode::SUCCESS),
-        Command::Floor(arguments) => floor::run(&arguments).map_err(|error| error.to_string()),
+        Command::Floor(arguments) => compare::run(&arguments).map_err(|error| error.to_string()),
         Command::Budgets(arguments) => budget::run(&arguments).map_err(|error| error.to_string()),
     };
     done.unwrap_or_else(|reason| {

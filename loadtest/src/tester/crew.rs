@@ -2,8 +2,7 @@
 
 use super::outcome::Outcome;
 use super::plan::Plan;
-use super::run::{Refusal, Surroundings, run};
-use std::sync::atomic::Ordering::SeqCst;
+use super::run::Refusal;
 
 /// Whoever does runs.
 pub trait Crew {
@@ -18,22 +17,4 @@ pub trait Crew {
 
     /// Tells people that another part begins.
     fn announce(&self, part: &str);
-}
-
-/// This process.
-#[derive(Clone, Copy)]
-pub struct Alone<'a>(pub Surroundings<'a>);
-
-impl Crew for Alone<'_> {
-    fn run(&self, plan: &Plan) -> Result<Outcome, Refusal> {
-        run(plan, &self.0)
-    }
-
-    fn is_interrupted(&self) -> bool {
-        self.0.interrupted.load(SeqCst)
-    }
-
-    fn announce(&self, part: &str) {
-        self.0.progress.begin(part);
-    }
 }

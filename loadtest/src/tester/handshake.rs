@@ -1,8 +1,8 @@
 //! One client on its way in: connect, upgrade, check the answer.
 
 use super::ledger::Standing;
-use super::lobby::Seat;
 use super::plan::Source;
+use super::seat::Seat;
 use super::sources::source;
 use super::target::Target;
 use crate::answer::Answer;

@@ -1,7 +1,7 @@
 //! The clients of one thread that are not in: those whose turn comes, and those whose upgrade is not answered.
 
 use super::handshake::Handshake;
-use super::ledger::Standing;
+use super::seat::Seat;
 use std::collections::BTreeMap;
 
 /// Handshakes of one thread in flight: enough to keep every shard busy, below any server's backlog.
@@ -9,26 +9,6 @@ const IN_FLIGHT_MAX: usize = 64;
 
 /// Where clients come on a schedule or all at once, the server gets them so: only files and memory are a bound.
 const IN_FLIGHT_ON_SCHEDULE_MAX: usize = 8_192;
-
-/// One client's place in a run.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seat {
-    /// Its number among all.
-    pub(crate) connection: u32,
-    pub(crate) topic: u32,
-    pub(crate) standing: Standing,
-    /// Where the thread keeps it, once it was connected.
-    pub(crate) place: Option<usize>,
-    /// When it is to begin, on the run's clock; 0 where there is no schedule: whenever it can.
-    pub(crate) due: u64,
-}
-
-impl Seat {
-    /// Of somebody who is no client of a run.
-    pub(crate) fn alone() -> Self {
-        Self { connection: 0, topic: 0, standing: Standing::Steady, place: None, due: 0 }
-    }
-}
 
 /// Not in yet.
 #[derive(Debug)]
@@ -110,7 +90,7 @@ mod tests {
     use super::*;
 
     fn seat(connection: u32, due: u64) -> Seat {
-        Seat { connection, topic: 0, standing: Standing::Steady, place: None, due }
+        Seat { connection, due, ..Seat::alone() }
     }
 
     #[test]

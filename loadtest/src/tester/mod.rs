@@ -2,11 +2,11 @@
 //!
 //! | noun | is |
 //! |---|---|
-//! | [`arguments`] | what people type, flags or a file |
+//! | [`arguments`], [`flags`] | what people type: subcommands; one load, by flags or a file |
 //! | [`scenario`] | a file for each: its defaults, its flags, what it plays on the stage of a run |
-//! | [`plan`], [`course`] | what was typed, checked: one run, and what goes on in it beside listening |
+//! | [`plan`], [`course`] | one run, checked, and what goes on in it beside listening; `planning` makes it of flags and a scenario |
 //! | [`run`] | does it: connects, publishes, receives, drains; `run/record.rs` writes down, `run/session.rs` conducts |
-//! | [`crew`], [`agents`] | who does a run: this process alone, or several together |
+//! | [`crew`], [`alone`], [`agents`] | who does a run: this process, or several together |
 //! | `worker`, `lobby`, `handshake`, `connection` | receiving threads, each with its share of the clients: waiting, coming, in |
 //! | `run/stage.rs`, `worker/unrest.rs` | what scenarios play on, and clients that do more than listen |
 //! | `ear`, `form`, [`stamp`] | events of bytes: most are recognised by comparing fixed places |
@@ -37,6 +37,7 @@
 #![allow(clippy::cast_precision_loss)]
 
 pub mod agents;
+pub mod alone;
 pub mod arguments;
 mod board;
 pub mod budget;
@@ -49,6 +50,7 @@ pub mod crew;
 pub mod dialect;
 mod ear;
 pub mod event_size;
+pub mod flags;
 pub mod floor;
 mod form;
 pub mod goal;
@@ -61,6 +63,7 @@ mod open_files;
 pub mod outcome;
 mod pace;
 pub mod plan;
+mod planning;
 pub mod plot;
 pub mod progress;
 pub mod publish;
@@ -70,6 +73,7 @@ pub mod record;
 pub mod report;
 pub mod run;
 pub mod scenario;
+mod seat;
 mod seating;
 mod sockets;
 mod sources;

@@ -1,11 +1,13 @@
 //! One run from beginning to end: connect, publish, receive, drain, judge.
 
 mod phase;
+mod play;
 mod record;
 mod session;
 mod stage;
 
 pub(crate) use phase::Phase;
+pub use play::Play;
 pub(crate) use record::percentiles;
 pub(crate) use stage::Stage;
 
@@ -17,12 +19,11 @@ use super::dialect;
 use super::form::Form;
 use super::handshake::Door;
 use super::ledger::Standing;
-use super::lobby::Seat;
 use super::outcome::Outcome;
 use super::pace::Pace;
 use super::plan::Plan;
 use super::progress::{Progress, Quiet};
-use super::scenario;
+use super::seat::Seat;
 use super::seating::Seating;
 use super::target::Target;
 use super::verdict;
@@ -88,21 +89,28 @@ type Receiver<'scope> = ScopedJoinHandle<'scope, io::Result<Vec<Left>>>;
 ///
 /// # Errors
 /// One sentence, where the plan does not fit or nobody could connect. Whatever goes wrong later is in the outcome.
-pub fn run(plan: &Plan, surroundings: &Surroundings<'_>) -> Result<Outcome, Refusal> {
+pub fn run(
+    plan: &Plan,
+    Play { reads_counters, perform, conclude }: Play,
+    surroundings: &Surroundings<'_>,
+) -> Result<Outcome, Refusal> {
     plan.check()?;
-    let scenario = scenario::find(&plan.scenario).ok_or_else(|| format!("no scenario {}", plan.scenario))?;
     let run = plan.course.run.unwrap_or_else(|| fastrand::u16(..));
     let board = Board::new(Clock::since(surroundings.epoch), plan.threads, plan.users, plan.window());
     let board = board.map_err(|error| Refusal(format!("this machine gives no event descriptor: {error}")))?;
     let before = plan.server_pid.and_then(|pid| Reading::whole(pid).ok());
-    let counters = if scenario.reads_counters { Counters::read(&plan.url) } else { None };
+    let counters = if reads_counters { Counters::read(&plan.url) } else { None };
     let outcome = thread::scope(|scope| {
         let end = OverAtLast(&board);
         let receivers = receive(scope, plan, &board, run)?;
         let mut session = Session::new(plan, surroundings, &board, before);
         session.counters_before = counters;
         session.connect(&receivers)?;
-        let published = session.publish(scope, run, scenario)?;
+        let thread = session.begin_publishing(scope, run)?;
+        perform(&mut Stage { session: &mut session, publisher: Some(&thread) });
+        let published = session.end_publishing(thread);
+        conclude(&mut Stage { session: &mut session, publisher: None }, &published);
+        session.end();
         drop(end);
         let left = receivers.into_iter().map(|receiver| joined(receiver.join()).map_err(|error| error.to_string()));
         let left: Vec<Left> = left.collect::<Result<Vec<_>, String>>()?.into_iter().flatten().collect();

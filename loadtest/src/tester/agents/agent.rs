@@ -1,10 +1,11 @@
 //! A process that does its share of whatever a conductor sends.
 
 use super::message::{Message, Share, program};
+use crate::tester::alone;
 use crate::tester::outcome::Sample;
 use crate::tester::plan::Plan;
 use crate::tester::progress::Progress;
-use crate::tester::run::{Surroundings, run};
+use crate::tester::run::Surroundings;
 use clap::Args;
 use std::io::{self, BufReader};
 use std::net::{TcpListener, TcpStream};
@@ -120,7 +121,7 @@ impl Reporter<'_> {
         eprintln!("{} with {} clients", plan.scenario, plan.clients);
         let surroundings =
             Surroundings { progress: self, interrupted: &self.orders.interrupted, epoch: Instant::now() };
-        let message = match run(plan, &surroundings) {
+        let message = match alone::run(plan, &surroundings) {
             Ok(outcome) => Message::Done(Box::new(Share::of(outcome)?)),
             Err(refusal) => Message::Refusal(refusal.0),
         };

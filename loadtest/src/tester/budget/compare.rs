@@ -3,19 +3,37 @@
 use super::figure::{Figure, Unit};
 use super::load::Load;
 use super::rig::{self, Rig};
-use super::rounds::{Rounds, Trial};
+use super::rounds::Rounds;
 use super::subject::{FANOUT, Subject};
+use super::trial::Trial;
 use crate::tester::event_size::EventSize;
-use crate::tester::floor::Mode;
+use crate::tester::floor::{Mode, Serve, serve};
 use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
 use serde::Serialize;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+/// Compares the floor and the real server in turns; `serve` is the floor server alone.
+#[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Floor {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    compare: Compare,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Command {
+    /// The floor server: prints where clients connect and where events are published, and serves until its last
+    /// publisher leaves.
+    Serve(Serve),
+}
+
 /// What to compare.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Compare {
+struct Compare {
     /// Where, how often and how long to measure.
     #[command(flatten)]
     pub rig: rig::Options,
@@ -61,11 +79,19 @@ struct Line {
     trouble: Option<String>,
 }
 
-/// Measures and prints.
+/// Does what was asked for.
 ///
 /// # Errors
-/// Where nothing can be measured at all.
-pub fn run(compare: &Compare) -> io::Result<ExitCode> {
+/// Where nothing can be measured, or the floor server met what it does not understand.
+pub fn run(floor: &Floor) -> io::Result<ExitCode> {
+    match &floor.command {
+        Some(Command::Serve(options)) => serve(options).map(|()| ExitCode::SUCCESS),
+        None => compare(&floor.compare),
+    }
+}
+
+/// Measures and prints.
+fn compare(compare: &Compare) -> io::Result<ExitCode> {
     let rig = Rig::new(&compare.rig)?;
     let mut windows = Vec::new();
     for &window in &compare.windows {

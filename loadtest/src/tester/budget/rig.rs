@@ -1,17 +1,9 @@
 //! Where and how long everything is measured: the server on a core of its own, the tester on the others.
 
-use super::load::Load;
-use super::rounds::Trial;
-use super::subject::Running;
-use crate::tester::course::Course;
-use crate::tester::event_size::EventSize;
 use crate::tester::floor::cores;
 use crate::tester::interrupt::interruptible;
-use crate::tester::outcome::{Outcome, Verdict};
-use crate::tester::plan::{Plan, Publish, Source};
 use crate::tester::progress::Quiet;
-use crate::tester::run::{self, Surroundings};
-use crate::tester::template::Template;
+use crate::tester::run::Surroundings;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,14 +14,8 @@ use std::time::Instant;
 /// Seconds before each measurement: buffers, caches and the kernel's socket buffers have found their sizes by then.
 const WARMUP_SECONDS: f64 = 1.0;
 
-/// Seconds that a missing event is waited for: far above any delay of a server that still works.
-const PATIENCE_SECONDS: f64 = 10.0;
-
 /// Events that show that clients can be reached.
 const SOME_EVENTS: f64 = 10.0;
-
-/// Lines of a server's log that are shown when a run has failed.
-const LOG_LINES: usize = 5;
 
 /// Where, how often and how long to measure.
 #[derive(Clone, Debug, clap::Args)]
@@ -134,7 +120,7 @@ impl Rig {
     }
 
     /// All cores but the server's; that one where there is no other.
-    fn tester_cores(&self) -> Vec<usize> {
+    pub(super) fn tester_cores(&self) -> Vec<usize> {
         let others: Vec<usize> = self.cores.iter().copied().filter(|&core| core != self.server_core).collect();
         if others.is_empty() { self.cores.clone() } else { others }
     }
@@ -158,71 +144,14 @@ impl Rig {
         self.interrupted.load(SeqCst)
     }
 
+    /// What a run meets: nobody watches it, and whoever wants the end ends it. Due times in events count from `epoch`.
+    pub fn surroundings(&self, epoch: Instant) -> Surroundings<'_> {
+        Surroundings { progress: &Quiet, interrupted: &self.interrupted, epoch }
+    }
+
     /// One line of progress.
     pub fn tell(&self, line: &str) {
         eprintln!("{line}");
-    }
-
-    /// Starts the subject, loads it once, ends it.
-    pub fn measure(&self, trial: Trial) -> Outcome {
-        match trial.subject.start(self, trial.load) {
-            Ok(running) => self.load(&running, trial.load, Instant::now()),
-            Err(error) => self.failed(format!("{} does not start: {error}", trial.subject)),
-        }
-    }
-
-    /// Loads what runs already. Due times in events count from `epoch`. What cannot be loaded has failed.
-    pub fn load(&self, running: &Running, load: Load, epoch: Instant) -> Outcome {
-        let surroundings = Surroundings { progress: &Quiet, interrupted: &self.interrupted, epoch };
-        match run::run(&self.plan(running, load), &surroundings) {
-            Ok(outcome) if outcome.verdict != Verdict::Fail => outcome,
-            Ok(outcome) => {
-                self.tell(&format!("  a run failed: {}", outcome.reasons.join("; ")));
-                self.tell_log(&running.log());
-                outcome
-            }
-            Err(refusal) if running.has_ended() => self.failed(format!("the server went away: {refusal}")),
-            Err(refusal) => self.failed(refusal.to_string()),
-        }
-    }
-
-    /// The end of a server's log without the greeting, whose lines are indented below the first.
-    fn tell_log(&self, log: &str) {
-        let lines: Vec<&str> = log.lines().skip(1).filter(|line| !line.starts_with("  ")).collect();
-        lines.iter().rev().take(LOG_LINES).rev().for_each(|line| self.tell(&format!("  {line}")));
-    }
-
-    fn failed(&self, reason: String) -> Outcome {
-        self.tell(&format!("  {reason}"));
-        Outcome { verdict: Verdict::Fail, reasons: vec![reason], ..Outcome::default() }
-    }
-
-    /// The plan of one measurement.
-    pub fn plan(&self, running: &Running, load: Load) -> Plan {
-        let dialect = running.dialect();
-        let publish = Publish::Redis {
-            address: running.publish().to_string(),
-            channel: Template(dialect.publish_to().to_owned()),
-        };
-        Plan {
-            scenario: if load.users == 1 { "fanout" } else { "users" }.to_owned(),
-            protocol: dialect.name().to_owned(),
-            url: Template(running.url()),
-            publish,
-            clients: load.clients,
-            users: load.users,
-            load: load.pace,
-            size: EventSize(load.event_bytes),
-            seconds: self.seconds,
-            warmup: self.warmup,
-            patience: PATIENCE_SECONDS,
-            threads: u32::try_from(self.tester_cores().len()).unwrap_or(1).min(4),
-            publishers: load.publishers(),
-            slo: Vec::new(),
-            server_pid: Some(running.pid()),
-            source: Source::Auto,
-            course: Course::default(),
-        }
     }
 }
 

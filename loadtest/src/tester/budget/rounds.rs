@@ -1,20 +1,11 @@
 //! Several subjects in turns, several times: what is compared was measured side by side.
 
-use super::load::Load;
 use super::rig::Rig;
 use super::subject::Subject;
+use super::trial::Trial;
 use crate::tester::outcome::{Outcome, Verdict};
 use crate::tester::record::Run;
 use std::io;
-
-/// One subject under one load.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Trial {
-    /// What is loaded.
-    pub subject: Subject,
-    /// With what.
-    pub load: Load,
-}
 
 /// Every trial, once in every round.
 #[derive(Debug)]
@@ -44,7 +35,7 @@ impl Rounds {
             let mut row = vec![Outcome::default(); trials.len()];
             for place in 0..trials.len() {
                 let number = (place + round) % trials.len();
-                row[number] = rig.measure(trials[number]);
+                row[number] = trials[number].measure(rig);
                 if rig.is_interrupted() {
                     return Self::cut_short(trials, outcomes);
                 }

@@ -1,13 +1,9 @@
 //! The rows of the budget table, and the curves beside them: one line each.
 
-use super::finding::Finding;
 use super::rig::Rig;
 use super::rows::{allocations, connecting, costs, curves, handshakes, idle, latency, shards, spread};
-use crate::tester::record::Run;
+use super::section::Section;
 use std::io;
-
-/// Where the engine's own tests and counts lie: the repository that this program was built from.
-pub(super) const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// One thing to measure.
 pub struct Row {
@@ -15,15 +11,6 @@ pub struct Row {
     pub name: &'static str,
     /// Measures it.
     pub measure: fn(&Rig) -> io::Result<Section>,
-}
-
-/// What a row came to.
-#[derive(Debug, Default)]
-pub struct Section {
-    /// Lines of the table.
-    pub findings: Vec<Finding>,
-    /// The runs behind them.
-    pub runs: Vec<Run>,
 }
 
 /// Rows with a budget.

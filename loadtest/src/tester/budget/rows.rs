@@ -12,6 +12,9 @@ pub(super) mod spread;
 
 use crate::tester::outcome::Outcome;
 
+/// Where the engine's own tests and counts lie: the repository that this program was built from.
+const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
 /// What each client costs the server in memory of its own. Pages of its program, which come in while it works for the
 /// first time, are not among it.
 fn user_bytes(outcome: &Outcome) -> f64 {

@@ -1,7 +1,6 @@
 //! The run as its conductor sees it: waits, watches, writes down.
 
 use super::record::Record;
-use super::stage::Stage;
 use super::{Receiver, Surroundings, joined};
 use crate::tester::board::{Board, Tape};
 use crate::tester::clock::{SECOND, from_seconds, seconds};
@@ -9,7 +8,6 @@ use crate::tester::counters::Counters;
 use crate::tester::outcome::Outcome;
 use crate::tester::plan::Plan;
 use crate::tester::publishing::{Published, Publishing, Span};
-use crate::tester::scenario::Scenario;
 use crate::tester::verdict::Signs;
 use crate::tester::watch::Reading;
 use crate::tester::worker::Left;
@@ -112,13 +110,12 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Publishes for as long as the scenario plays and waits until what was published has come.
-    pub(super) fn publish<'scope>(
+    /// Starts to publish and waits until the measurement begins.
+    pub(super) fn begin_publishing<'scope>(
         &mut self,
         scope: &'scope Scope<'scope, '_>,
         run: u16,
-        scenario: &Scenario,
-    ) -> Result<Published, String>
+    ) -> Result<ScopedJoinHandle<'scope, Published>, String>
     where
         'a: 'scope,
     {
@@ -139,7 +136,11 @@ impl<'a> Session<'a> {
         self.surroundings.progress.begin(if self.plan.is_silent() { "settling" } else { "warming up" });
         self.watch_until(measured_from, Some(&thread), || false);
         self.record.begin(measured_from);
-        (scenario.play)(&mut Stage { session: self, publisher: Some(&thread) });
+        Ok(thread)
+    }
+
+    /// Nothing more is published from now on; waits until what was published has come.
+    pub(super) fn end_publishing(&mut self, thread: ScopedJoinHandle<'_, Published>) -> Published {
         let until = self.board.clock.now();
         let until = self.board.until.fetch_min(until, SeqCst).min(until);
         self.record.end_of_publishing(until);
@@ -148,10 +149,13 @@ impl<'a> Session<'a> {
         }
         let published = joined(thread.join());
         self.drain(&published);
-        (scenario.conclude)(&mut Stage { session: self, publisher: None }, &published);
+        published
+    }
+
+    /// Everything was looked at, but for late duplicates.
+    pub(super) fn end(&mut self) {
         self.record.end();
         thread::sleep(if self.plan.course.restless > 0 { LINGERING_FOR_PASSERS } else { LINGERING });
-        Ok(published)
     }
 
     /// What was found out, all threads joined.

@@ -1,9 +1,9 @@
 //! The highest rate that still meets the goal and loses nothing: by doubling, then by halving what is left, several
 //! times over, each try a run of its own.
 
-use super::{Scenario, USUAL};
-use crate::tester::arguments::LoadArguments;
+use super::definition::{Scenario, USUAL};
 use crate::tester::crew::Crew;
+use crate::tester::flags::Flags;
 use crate::tester::outcome::{Outcome, Round, Verdict};
 use crate::tester::plan::{Load, Plan};
 use crate::tester::run::Refusal;
@@ -161,7 +161,7 @@ fn round(search: u32, rate: f64, outcome: &Outcome) -> Round {
     Round { name: format!("{rate} events/s"), held: outcome.verdict == Verdict::Pass, figures }
 }
 
-fn shape(arguments: &LoadArguments, plan: &mut Plan) -> Result<(), String> {
+fn shape(arguments: &Flags, plan: &mut Plan) -> Result<(), String> {
     if plan.window() > 0 {
         return Err("capacity has no --window: it looks for a rate".to_owned());
     }

@@ -1,11 +1,19 @@
 //! Clients come, on a schedule or as fast as they are let in, and stay for a while. No event is published.
 
-use super::{Load, Scenario, USUAL};
-use crate::tester::run::Stage;
+use super::definition::{Scenario, USUAL};
+use crate::tester::plan::Load;
+use crate::tester::run::{Play, Stage};
 
 /// How fast clients are let in, and what it costs.
-pub static CONNECT: Scenario =
-    Scenario { name: "connect", load: Load::Silence, seconds: 3.0, warmup: 0.0, flags: &["ramp"], play: hold, ..USUAL };
+pub static CONNECT: Scenario = Scenario {
+    name: "connect",
+    load: Load::Silence,
+    seconds: 3.0,
+    warmup: 0.0,
+    flags: &["ramp"],
+    play: Play { perform: hold, ..Play::LISTENING },
+    ..USUAL
+};
 
 fn hold(stage: &mut Stage<'_, '_, '_>) {
     let how = match stage.plan().course.ramp {

@@ -1,6 +1,7 @@
 //! One username, many clients: every event goes to all of them.
 
-use super::{Load, Scenario, USUAL};
+use super::definition::{Scenario, USUAL};
+use crate::tester::plan::Load;
 
 /// The whole of it: all that is special is one username.
 pub static FANOUT: Scenario =

@@ -1,7 +1,8 @@
 //! Clients come and nothing happens: what does a connection cost that only waits?
 
-use super::{Load, Scenario, USUAL};
-use crate::tester::run::Stage;
+use super::definition::{Scenario, USUAL};
+use crate::tester::plan::Load;
+use crate::tester::run::{Play, Stage};
 use crate::tester::watch::processor_time;
 
 /// Longer than the usual ping interval, so that pings are in it.
@@ -13,7 +14,7 @@ pub static IDLE: Scenario = Scenario {
     seconds: 60.0,
     warmup: 5.0,
     flags: &["ramp"],
-    play: rest,
+    play: Play { perform: rest, ..Play::LISTENING },
     ..USUAL
 };
 

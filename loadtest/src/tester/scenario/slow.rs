@@ -2,14 +2,15 @@
 
 mod ends;
 
-use super::{Load, Scenario, USUAL};
-use crate::tester::arguments::LoadArguments;
+use super::definition::{Scenario, USUAL};
 use crate::tester::clock::{SECOND, from_seconds, seconds, whole};
 use crate::tester::course::Unrest;
+use crate::tester::flags::Flags;
 use crate::tester::outcome::Round;
+use crate::tester::plan::Load;
 use crate::tester::plan::Plan;
 use crate::tester::publishing::Published;
-use crate::tester::run::{Phase, Stage};
+use crate::tester::run::{Phase, Play, Stage};
 use ends::SlowEnds;
 use std::collections::BTreeMap;
 
@@ -24,9 +25,7 @@ pub static SLOW: Scenario = Scenario {
     flags: &["ramp", "slow-share", "slow-read", "sizes"],
     is_divisible: false,
     shape,
-    reads_counters: true,
-    play: slow_down,
-    conclude,
+    play: Play { reads_counters: true, perform: slow_down, conclude },
     ..USUAL
 };
 
@@ -154,7 +153,7 @@ fn tell_of_the_slow(stage: &mut Stage<'_, '_, '_>, from: u64, ended: u64) {
 }
 
 /// The last of the clients are the slow ones.
-fn shape(arguments: &LoadArguments, plan: &mut Plan) -> Result<(), String> {
+fn shape(arguments: &Flags, plan: &mut Plan) -> Result<(), String> {
     plan.course.restless = share(plan.clients, arguments.slow_share.as_deref().unwrap_or(SHARE))?;
     plan.course.unrest = Unrest::Slow { bytes_per_second: arguments.slow_read.unwrap_or(0) };
     if plan.steady() < plan.users {

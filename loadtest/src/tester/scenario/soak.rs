@@ -1,15 +1,15 @@
 //! Hours of events while some clients leave and come, some are slow and the broker may die: memory must stay flat,
 //! nothing may be lost but in gaps that were announced, and every counter must be explained.
 
+use super::definition::{Scenario, USUAL};
 use super::slow::share;
-use super::{Scenario, USUAL};
-use crate::tester::arguments::LoadArguments;
 use crate::tester::course::{SlowClients, Unrest};
 use crate::tester::crew::Crew;
+use crate::tester::flags::Flags;
 use crate::tester::outcome::{Outcome, Round, Sample};
 use crate::tester::plan::{Plan, Publish};
 use crate::tester::publishing::Published;
-use crate::tester::run::{Refusal, Stage};
+use crate::tester::run::{Play, Refusal, Stage};
 use std::collections::BTreeMap;
 
 /// Two hours.
@@ -20,9 +20,7 @@ pub static SOAK: Scenario = Scenario {
     flags: &["ramp", "churn", "sizes", "slow-share", "slow-read"],
     shape,
     conduct,
-    reads_counters: true,
-    play: soak,
-    conclude,
+    play: Play { reads_counters: true, perform: soak, conclude },
     ..USUAL
 };
 
@@ -116,7 +114,7 @@ fn growth(samples: &[Sample]) -> Option<f64> {
 }
 
 /// The last of the clients come and go, as many as stay for some seconds each; in front of them are the slow ones.
-fn shape(arguments: &LoadArguments, plan: &mut Plan) -> Result<(), String> {
+fn shape(arguments: &Flags, plan: &mut Plan) -> Result<(), String> {
     let per_second = arguments.churn.unwrap_or(CHURN);
     let passing = (0..plan.clients / 2).find(|count| f64::from(*count) >= per_second * STAY);
     plan.course.restless = if per_second > 0.0 { passing.unwrap_or(plan.clients / 2).max(1) } else { 0 };

@@ -1,13 +1,14 @@
 //! All clients drop at once and come back, while bystanders go on getting their events.
 
-use super::{Load, Scenario, USUAL};
-use crate::tester::arguments::LoadArguments;
+use super::definition::{Scenario, USUAL};
 use crate::tester::board::{Board, histogram};
 use crate::tester::clock::{SECOND, from_seconds, seconds};
 use crate::tester::course::Unrest;
+use crate::tester::flags::Flags;
 use crate::tester::outcome::{Latency, Round};
+use crate::tester::plan::Load;
 use crate::tester::plan::Plan;
-use crate::tester::run::{Phase, Stage};
+use crate::tester::run::{Phase, Play, Stage};
 use hdrhistogram::Histogram;
 
 /// Storms, each after some calm.
@@ -18,7 +19,7 @@ pub static STORM: Scenario = Scenario {
     flags: &["ramp", "bystanders", "times", "stagger"],
     is_divisible: false,
     shape,
-    play: storms,
+    play: Play { perform: storms, ..Play::LISTENING },
     ..USUAL
 };
 
@@ -128,7 +129,7 @@ fn refusals(board: &Board) -> u64 {
 }
 
 /// Those who drop are the restless; bystanders come beside them.
-fn shape(arguments: &LoadArguments, plan: &mut Plan) -> Result<(), String> {
+fn shape(arguments: &Flags, plan: &mut Plan) -> Result<(), String> {
     let bystanders = arguments.bystanders.unwrap_or(BYSTANDERS);
     let clients = plan.clients.checked_add(bystanders).ok_or("too many clients")?;
     plan.course.restless = plan.clients;

@@ -3,7 +3,7 @@
 use super::{RETRY_AFTER, Worker};
 use crate::tester::board::Tape;
 use crate::tester::clock::{SECOND, from_seconds};
-use crate::tester::lobby::Seat;
+use crate::tester::seat::Seat;
 use rustix::event::epoll;
 use std::io;
 use std::sync::atomic::Ordering::SeqCst;

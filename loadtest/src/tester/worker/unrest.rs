@@ -7,7 +7,7 @@ use crate::tester::board::Tape;
 use crate::tester::clock::{SECOND, from_seconds, whole};
 use crate::tester::course::Unrest;
 use crate::tester::ear::Ended;
-use crate::tester::lobby::Seat;
+use crate::tester::seat::Seat;
 use rustix::event::epoll;
 use std::io;
 use std::sync::atomic::Ordering::SeqCst;

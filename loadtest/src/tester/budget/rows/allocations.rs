@@ -3,7 +3,8 @@
 use super::super::figure::Unit;
 use super::super::finding::{Budget, Finding, Standing};
 use super::super::rig::Rig;
-use super::super::row::{REPOSITORY, Section};
+use super::super::section::Section;
+use super::REPOSITORY;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, ErrorKind};
 use std::process::{Command, Output, Stdio};

@@ -4,13 +4,15 @@ use super::super::figure::Unit;
 use super::super::finding::{Budget, Finding, Standing};
 use super::super::load::{Load, Pace};
 use super::super::rig::Rig;
-use super::super::row::Section;
+use super::super::section::Section;
 use super::super::subject::{FANOUT, Running};
+use super::super::trial::{self, load_once};
+use crate::tester::alone;
 use crate::tester::outcome::{Outcome, Verdict};
 use crate::tester::plan::Plan;
 use crate::tester::progress::Quiet;
 use crate::tester::record::Run;
-use crate::tester::run::{Surroundings, run};
+use crate::tester::run::Surroundings;
 use rustix::process::setpriority_process;
 use std::collections::BTreeMap;
 use std::io;
@@ -93,7 +95,7 @@ fn weather(rig: &Rig, load: Load, clients: u32) -> io::Result<(Outcome, Storms)>
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let storms: Vec<_> = (0..STORMS).map(|_| scope.spawn(|| storm(rig, &running, clients, &is_over))).collect();
-        let outcome = rig.load(&running, load, Instant::now());
+        let outcome = load_once(rig, &running, load, Instant::now());
         is_over.store(true, SeqCst);
         let storms = storms.into_iter().map(|it| it.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         let sum = storms.sum::<io::Result<Storms>>();
@@ -107,11 +109,11 @@ fn weather(rig: &Rig, load: Load, clients: u32) -> io::Result<(Outcome, Storms)>
 fn storm(rig: &Rig, running: &Running, clients: u32, is_over: &AtomicBool) -> io::Result<Storms> {
     setpriority_process(Some(rustix::thread::gettid()), NICE)?;
     let load = Load::usernames(clients, Pace::Rate(STORM_EVENTS_PER_SECOND));
-    let plan = Plan { server_pid: None, seconds: STORM_SECONDS, warmup: 0.0, ..rig.plan(running, load) };
+    let plan = Plan { server_pid: None, seconds: STORM_SECONDS, warmup: 0.0, ..trial::plan(rig, running, load) };
     let mut storms = Storms::default();
     while !is_over.load(SeqCst) {
         let surroundings = Surroundings { progress: &Quiet, interrupted: is_over, epoch: Instant::now() };
-        let outcome = run(&plan, &surroundings);
+        let outcome = alone::run(&plan, &surroundings);
         if is_over.load(SeqCst) {
             break;
         }

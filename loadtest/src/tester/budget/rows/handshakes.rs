@@ -4,9 +4,10 @@ use super::super::figure::{Figure, Unit};
 use super::super::finding::{Budget, Finding, Standing};
 use super::super::load::{Load, Pace};
 use super::super::rig::Rig;
-use super::super::rounds::{Rounds, Trial};
-use super::super::row::Section;
+use super::super::rounds::Rounds;
+use super::super::section::Section;
 use super::super::subject::{FANOUT, Subject};
+use super::super::trial::Trial;
 use crate::tester::floor::Mode;
 use std::io;
 

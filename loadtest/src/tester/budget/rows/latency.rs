@@ -6,8 +6,9 @@ use super::super::figure::Unit;
 use super::super::finding::{Budget, Finding, Standing};
 use super::super::load::{Load, Pace};
 use super::super::rig::Rig;
-use super::super::row::Section;
+use super::super::section::Section;
 use super::super::subject::{FANOUT, Options};
+use super::super::trial::load_once;
 use crate::Redis;
 use crate::tester::outcome::{Latency, Outcome, Verdict};
 use crate::tester::record::Run;
@@ -58,7 +59,7 @@ fn hear_both(rig: &Rig, load: Load) -> io::Result<(Outcome, Outcome)> {
     let running = Options::USUAL.start_with_redis(rig, &redis)?;
     let epoch = Instant::now();
     let bare = BareSubscriber::start(redis.address(), epoch)?;
-    let outcome = rig.load(&running, load, epoch);
+    let outcome = load_once(rig, &running, load, epoch);
     let heard = bare.finish()?;
     let bare = heard.outcome(load.event_bytes, rig.warmup());
     Ok((outcome, bare))

@@ -4,8 +4,9 @@ use super::super::figure::Unit;
 use super::super::finding::{Budget, Finding, Standing};
 use super::super::load::Load;
 use super::super::rig::Rig;
-use super::super::row::Section;
+use super::super::section::Section;
 use super::super::subject::{Options, Running, Subject};
+use super::super::trial::load_once;
 use std::io;
 use std::time::Instant;
 
@@ -33,7 +34,7 @@ pub(in super::super) fn measure(rig: &Rig) -> io::Result<Section> {
         for (options, shares) in [(SPREAD, &mut spread), (ON_ITS_OWNER, &mut alone)] {
             let subject = Subject::Fanout(options);
             let running = subject.start(rig, load)?;
-            rig.load(&running, load, Instant::now());
+            load_once(rig, &running, load, Instant::now());
             shares.push(busier_share(&running));
             rig.tell(&format!("  {subject}: the busier shard sends {:.0} %", busier_share(&running) * 100.0));
         }
