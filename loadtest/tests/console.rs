@@ -127,6 +127,16 @@ fn an_event_is_traced_to_its_client_and_one_that_reaches_nobody_to_where_it_ends
 }
 
 #[test]
+fn a_trace_goes_on_where_a_shard_was_too_busy_to_answer() {
+    let server = Launch::embedded().start().unwrap();
+    let Some(mut page) = open(&server) else { return };
+    let busy = json!({ "status": 504, "json": { "error": "not every shard has answered" } });
+    page.plays("hears", [json!("/admin/trace*"), json!([busy]), json!("continue")]);
+    page.plays("trace", ["username", "alice"]);
+    page.plays("says", ["#trace-state", "nobody of that name is connected here"]);
+}
+
+#[test]
 fn a_redis_that_dies_shows_red_and_green_again_once_it_is_back() {
     let mut redis = Redis::start().unwrap();
     let server = Launch::with_redis(&redis).start().unwrap();
