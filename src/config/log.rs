@@ -1,7 +1,7 @@
 //! What is logged, and how.
 
 use super::form::Form;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 /// Longest filter, far above any useful one.
 const FILTER_BYTES_MAX: usize = 1024;
@@ -12,15 +12,14 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// What is logged, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// Directives that `tracing_subscriber::EnvFilter` has accepted.
+    /// Directives that [`Targets`] has accepted.
     pub filter: String,
     /// For whom: one JSON object per line for programs.
     pub format: Form,
 }
 
-/// Whether this is a filter that means what it says. A lone word must be a level: `EnvFilter` takes a mistyped level
-/// for the name of a module and silences everything else. Printable ASCII only: its parser panics on other letters
-/// (tracing-subscriber 0.3.23), and names of modules have none.
+/// Whether this is a filter that means what it says. A lone word must be a level: [`Targets`] takes a mistyped level
+/// for the name of a module and silences everything else. Printable ASCII only: names of modules have nothing else.
 pub fn is_filter(text: &str) -> bool {
     let lone_word_is_level = |directive: &str| {
         directive.contains(['=', '[', ']', '{', '}'])
@@ -31,7 +30,7 @@ pub fn is_filter(text: &str) -> bool {
         && text.bytes().all(is_printable)
         && text.len() <= FILTER_BYTES_MAX
         && text.split(',').all(lone_word_is_level)
-        && EnvFilter::builder().parse(text).is_ok()
+        && text.parse::<Targets>().is_ok()
 }
 
 #[cfg(test)]
