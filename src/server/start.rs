@@ -249,7 +249,10 @@ fn lines(config: &Config, host: &Host, plan: &Plan) -> Vec<String> {
         format!("  listen   fanout listen alice --url http://{address}"),
         format!("  publish  {publish} PUBLISH {}alice '{{\"type\":\"test\"}}'", config.workflow_prefix),
     ];
-    lines.into_iter().chain(file).collect()
+    let build = cfg!(debug_assertions).then(|| {
+        "  build    one to look around with; `cargo run --release` makes one to serve and to measure with".to_owned()
+    });
+    lines.into_iter().chain(file).chain(build).collect()
 }
 
 /// Who may connect, and as whom.

@@ -15,8 +15,8 @@ pub(crate) const DOCUMENTS: [&str; 2] = [include_str!("../../../README.md"), inc
 /// What the documents have cargo do: to run what it has built.
 const CARGO: &str = r#"#!/bin/sh
 case "$*" in
-  'run --release') exec fanout ;;
-  'run --release -- '*) shift 3 && exec fanout "$@" ;;
+  run) exec fanout ;;
+  'run -- '*) shift 2 && exec fanout "$@" ;;
   'run --release -p loadtest -- '*) shift 5 && exec fanout-loadtest "$@" ;;
 esac
 exit 1
