@@ -53,6 +53,8 @@ struct Stand {
     shown: usize,
     /// What each found out, or why it did not.
     ended: Vec<Option<Result<Outcome, String>>>,
+    /// Whoever failed before the others.
+    failed_first: Option<usize>,
     interrupted_at: Option<Instant>,
     /// The server, where it runs beside the conductor.
     server: Readings,
@@ -160,21 +162,15 @@ impl<'a> Agents<'a> {
 
     /// The whole, judged.
     fn gather(&self, plan: &Plan, stand: Stand) -> Result<Outcome, Refusal> {
-        let (mut parts, mut failures) = (Vec::new(), Vec::new());
-        for ((address, _), ended) in self.members.iter().zip(stand.ended) {
-            match ended {
-                Some(Ok(outcome)) => parts.push((address.clone(), outcome)),
-                Some(Err(reason)) => failures.push(format!("agent {address}: {reason}")),
-                None => {}
-            }
-        }
+        let addresses: Vec<&str> = self.members.iter().map(|(address, _)| address.as_str()).collect();
+        let server = stand.server;
+        let (parts, failures) = stand.parts_and_failures(&addresses);
         // Whoever was interrupted because another could not begin has nothing to tell.
         let (published, connected) =
             parts.iter().fold((0, 0), |sums, (_, part)| (sums.0 + part.published, sums.1 + part.connected));
         if let Some(reason) = failures.first().filter(|_| published == 0 && (connected == 0 || !plan.is_silent())) {
             return Err(Refusal(reason.clone()));
         }
-        let server = stand.server;
         let outcomes: Vec<Outcome> = parts.iter().map(|(_, outcome)| outcome.clone()).collect();
         let mut outcome = merge(plan, &outcomes);
         let ended = server.ended.map(|(reading, _)| (reading, outcome.delivered));
@@ -239,7 +235,25 @@ impl Stand {
         }
     }
 
+    /// What each agent brought, and what went wrong: first what went wrong first, for whose sake the others were
+    /// interrupted.
+    fn parts_and_failures(self, addresses: &[&str]) -> (Vec<(String, Outcome)>, Vec<String>) {
+        let (mut parts, mut failures) = (Vec::new(), Vec::new());
+        for (agent, (address, ended)) in addresses.iter().zip(self.ended).enumerate() {
+            match ended {
+                Some(Ok(outcome)) => parts.push(((*address).to_owned(), outcome)),
+                Some(Err(reason)) => failures.push((agent, format!("agent {address}: {reason}"))),
+                None => {}
+            }
+        }
+        failures.sort_by_key(|(agent, _)| Some(*agent) != self.failed_first);
+        (parts, failures.into_iter().map(|(_, failure)| failure).collect())
+    }
+
     fn end(&mut self, agent: usize, ended: Result<Outcome, String>) {
+        if ended.is_err() && self.ended[agent].is_none() {
+            self.failed_first.get_or_insert(agent);
+        }
         self.ended[agent].get_or_insert(ended);
         // Nobody waits for it any more.
         self.is_seated[agent] = true;
@@ -287,5 +301,21 @@ fn forward(number: usize, stream: TcpStream, sender: &Sender<Heard>) {
         if sender.send((number, heard)).is_err() || is_end {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_first_is_told_before_what_came_of_it() {
+        let mut stand = Stand::of(3);
+        stand.end(2, Err("no connection".to_owned()));
+        stand.end(0, Err("interrupted".to_owned()));
+        stand.end(1, Ok(Outcome::default()));
+        let (parts, failures) = stand.parts_and_failures(&["a:1", "b:1", "c:1"]);
+        assert_eq!((parts.len(), parts[0].0.as_str()), (1, "b:1"));
+        assert_eq!(failures, ["agent c:1: no connection", "agent a:1: interrupted"]);
     }
 }
