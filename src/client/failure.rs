@@ -48,7 +48,8 @@ impl Failure {
 
     /// The sentence and the hint for the middle of a line.
     pub(super) fn in_one_line(&self) -> String {
-        self.to_string().replace("\n  hint: ", "; ")
+        let hint = self.hint.iter().map(|hint| format!("; {}", harmless(hint)));
+        [harmless(&self.sentence)].into_iter().chain(hint).collect()
     }
 
     /// A refusal in the server's own words, as far as it has said any: a proxy may have answered instead.

@@ -78,7 +78,7 @@ impl<'a> Requests<'a> {
     /// Where there is no answer, or it is a refusal, or not that of such a server.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let request = self.agent.get(self.url.page(path));
-        self.said(self.with_token(request).call())
+        self.said(self.with_token(request).call(), WHERE)
     }
 
     /// Hands over a body, and what is said about it.
@@ -87,14 +87,8 @@ impl<'a> Requests<'a> {
     /// The same. Without an answer nobody knows what became of it.
     pub(crate) fn post<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, Failure> {
         let request = self.agent.post(self.url.page(path)).content_type("text/plain; charset=utf-8");
-        let mut said = self.said(self.with_token(request).send(body));
-        if let Err(Failure { hint: Some(hint), .. }) = &mut said
-            && hint == WHERE
-            && body.len() > HEARD_BYTES
-        {
-            WHERE_OR_TOO_LONG.clone_into(hint);
-        }
-        said
+        let advice = if body.len() > HEARD_BYTES { WHERE_OR_TOO_LONG } else { WHERE };
+        self.said(self.with_token(request).send(body), advice)
     }
 
     fn with_token<Kind>(&self, request: RequestBuilder<Kind>) -> RequestBuilder<Kind> {
@@ -104,9 +98,14 @@ impl<'a> Requests<'a> {
         }
     }
 
-    fn said<T: DeserializeOwned>(&self, outcome: Result<Response<ureq::Body>, ureq::Error>) -> Result<T, Failure> {
+    /// What an answer says; `advice` is for whoever gets none.
+    fn said<T: DeserializeOwned>(
+        &self,
+        outcome: Result<Response<ureq::Body>, ureq::Error>,
+        advice: &str,
+    ) -> Result<T, Failure> {
         let place = self.url.to_string();
-        let failed = |error: ureq::Error| unanswered(&place, &error);
+        let failed = |error: ureq::Error| unanswered(&place, &error, advice);
         let mut response = outcome.map_err(failed)?;
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec().map_err(failed)?;
         match response.status().as_u16() {
@@ -140,7 +139,7 @@ fn refusal(place: &str, status: u16, body: &[u8]) -> Failure {
     }
 }
 
-fn unanswered(place: &str, error: &ureq::Error) -> Failure {
+fn unanswered(place: &str, error: &ureq::Error, advice: &str) -> Failure {
     let (reason, is_distrust) = match error {
         ureq::Error::Rustls(error) => (error.to_string(), true),
         ureq::Error::Io(error) => (error.to_string(), tls::is_error(error)),
@@ -150,7 +149,7 @@ fn unanswered(place: &str, error: &ureq::Error) -> Failure {
     if is_distrust {
         Failure::new(sentence).with(tls::ADVICE)
     } else {
-        Failure::of(Cause::Unanswered, sentence).with(WHERE)
+        Failure::of(Cause::Unanswered, sentence).with(advice)
     }
 }
 

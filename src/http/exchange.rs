@@ -40,7 +40,7 @@ const BROKER_TIME_MAX: Duration = Duration::from_secs(10);
 /// Until every node has answered: each does within a turn or two.
 const NODES_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Until a response is in the kernel: the largest, a thousand connections, is some 100 KB.
+/// Until a response is in the kernel: the largest, of a thousand connections, has some hundreds of KB.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Until the client has closed after the last response: as long as a slow mobile round trip.

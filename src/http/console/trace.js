@@ -60,10 +60,12 @@ export class Trace {
     while (this.#query === query) {
       const { status, body } = await fetchJson(`/admin/trace?${new URLSearchParams({ ...query, cursor: this.#cursor })}`);
       if (this.#query !== query) return;
-      const refusal = `${body?.error ?? `the server answers ${status}`}${body?.hint ? `: ${body.hint}` : ""}`;
       if (status === 200) this.#show(body);
-      else if (status >= 500) show(byId("trace-state"), refusal);
-      else if (status !== 0) return this.#stop(refusal);
+      else if (status !== 0) {
+        const refusal = `${body?.error ?? `the server answers ${status}`}${body?.hint ? `: ${body.hint}` : ""}`;
+        if (status < 500) return this.#stop(refusal);
+        show(byId("trace-state"), refusal);
+      }
       await new Promise((resolve) => setTimeout(resolve, PERIOD_MS));
     }
   }
