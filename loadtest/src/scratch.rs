@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// An empty directory, which is removed with this value.
 #[derive(Debug)]
-pub struct Scratch(PathBuf);
+pub struct Scratch(TempDir);
 
 impl Scratch {
     /// A new one.
@@ -14,20 +15,17 @@ impl Scratch {
     /// Where the system's directory for such things takes none.
     #[expect(clippy::new_without_default, reason = "each is another one")]
     pub fn new() -> Self {
-        let name = format!("fanout-{}-{}", std::process::id(), fastrand::u64(..));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).expect("a directory can be made");
-        Self(path)
+        Self(tempfile::Builder::new().prefix("fanout-").tempdir().expect("a directory can be made"))
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// Where something in it is, or will be.
     pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.0.join(name)
+        self.path().join(name)
     }
 
     /// Writes a file, or writes it again; gives its place.
@@ -38,11 +36,5 @@ impl Scratch {
         let path = self.join(name);
         fs::write(&path, text).expect("a file can be written");
         path
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.0));
     }
 }

@@ -6,13 +6,13 @@ use crate::patience::{PATIENCE, ended, eventually, within};
 use crate::publisher::Publisher;
 use crate::raw_socket::{exchange, get};
 use rustix::process::{Pid, Signal, kill_process};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
+use tempfile::TempPath;
 
 /// A running server. Ends with this value.
 #[derive(Debug)]
@@ -22,14 +22,13 @@ pub struct Server {
     pub address: SocketAddr,
     /// Where its events are published: its own broker or the one it was told to use.
     pub broker: SocketAddr,
-    log: PathBuf,
+    log: TempPath,
 }
 
 impl Server {
     /// Starts what is to listen there.
     pub(crate) fn spawn(mut command: Command, address: SocketAddr, broker: SocketAddr) -> io::Result<Self> {
-        let log = std::env::temp_dir().join(format!("fanout-{}-{}.log", std::process::id(), fastrand::u64(..)));
-        let file = File::create(&log)?;
+        let (file, log) = tempfile::Builder::new().prefix("fanout-").suffix(".log").tempfile()?.into_parts();
         let process = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
         Ok(Self { process, address, broker, log })
     }
@@ -151,6 +150,5 @@ impl Drop for Server {
         if thread::panicking() {
             eprintln!("log of the server at {}:\n{}", self.address, self.log());
         }
-        drop(fs::remove_file(&self.log));
     }
 }

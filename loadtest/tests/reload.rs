@@ -1,6 +1,6 @@
 //! A configuration file, and what SIGHUP makes of changes in it while clients are connected.
 
-use loadtest::{Client, Launch, RawSocket, Server, binary, eventually, exchange, knock};
+use loadtest::{Client, Launch, RawSocket, Scratch, Server, binary, eventually, exchange, knock};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -11,32 +11,27 @@ use tungstenite::Message;
 const KNOCKS: usize = 24;
 
 /// A configuration file that is gone at the end of its test.
-struct Settings(PathBuf);
+struct Settings {
+    file: PathBuf,
+    _scratch: Scratch,
+}
 
 impl Settings {
     fn of(text: &str) -> Self {
-        let name = format!("fanout-{}-{}.toml", std::process::id(), fastrand::u64(..));
-        let settings = Self(std::env::temp_dir().join(name));
-        fs::write(&settings.0, text).unwrap();
-        settings
+        let scratch = Scratch::new();
+        Self { file: scratch.write("fanout.toml", text), _scratch: scratch }
     }
 
     fn launch(&self) -> Launch {
-        Launch::embedded().option("--config", self.0.to_str().unwrap())
+        Launch::embedded().option("--config", self.file.to_str().unwrap())
     }
 
     /// Lets the server read other settings, and waits until it says this about them.
     fn reload(&self, server: &Server, text: &str, said: &str) {
         let before = server.log().len();
-        fs::write(&self.0, text).unwrap();
+        fs::write(&self.file, text).unwrap();
         server.hang_up().unwrap();
         eventually(said, || server.log().get(before..)?.contains(said).then_some(()));
-    }
-}
-
-impl Drop for Settings {
-    fn drop(&mut self) {
-        drop(fs::remove_file(&self.0));
     }
 }
 
@@ -151,7 +146,7 @@ fn stats(server: &Server, token: &str) -> u16 {
 fn the_administrators_token_changes_and_is_never_printed() {
     let [old, new] = ["hush-hush-the-old-one", "hush-hush-the-new-one"];
     let settings = Settings::of(&format!("admin-token = '{old}'"));
-    fs::set_permissions(&settings.0, fs::Permissions::from_mode(0o604)).unwrap();
+    fs::set_permissions(&settings.file, fs::Permissions::from_mode(0o604)).unwrap();
     let server = settings.launch().start().unwrap();
     let mut bystander = Bystander::of(&server);
     let warning = "EVERYBODY ON THIS MACHINE MAY READ THE SECRETS in the configuration file (admin-token)";
@@ -166,7 +161,7 @@ fn the_administrators_token_changes_and_is_never_printed() {
 
 /// What `fanout token` prints for alice by the settings in a file.
 fn token(settings: &Settings) -> String {
-    let words = ["token", "--sub", "alice", "--config", settings.0.to_str().unwrap()];
+    let words = ["token", "--sub", "alice", "--config", settings.file.to_str().unwrap()];
     let output = Command::new(binary()).args(words).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
@@ -192,7 +187,7 @@ fn a_mistake_in_the_file_changes_nothing_and_is_named_with_its_line() {
     let settings = Settings::of("max-connections-per-user = 1");
     let server = settings.launch().start().unwrap();
     let mut bystander = Bystander::of(&server);
-    let path = settings.0.display();
+    let path = settings.file.display();
     for (text, said) in [
         ("max-conections = 1", format!("{path}:1: `max-conections` is not known; did you mean `max-connections`?")),
         ("\nlog-level = 'loud'", format!("{path}:2: log-level is `loud`; allowed: off")),
@@ -201,7 +196,7 @@ fn a_mistake_in_the_file_changes_nothing_and_is_named_with_its_line() {
         settings.reload(&server, text, &format!("ERROR the configuration stays as it was: {said}"));
         settle(&server, "/ws?username=bystander", "", 429);
     }
-    fs::remove_file(&settings.0).unwrap();
+    fs::remove_file(&settings.file).unwrap();
     server.hang_up().unwrap();
     eventually("that it is gone is said", || server.log().contains("there is no such file").then_some(()));
     settings.reload(&server, "max-connections-per-user = 0", "max-connections-per-user 1 → 0");

@@ -69,13 +69,12 @@ mod tests {
 
     #[test]
     fn a_limit_of_the_unit_or_of_a_parent_is_found() {
-        let root = std::env::temp_dir().join(format!("fanout-cgroup-{}", std::process::id()));
-        let own = Path::new("system.slice/fanout.service");
+        let directory = tempfile::tempdir().expect("a directory");
+        let (root, own) = (directory.path(), Path::new("system.slice/fanout.service"));
         fs::create_dir_all(root.join(own)).expect("a directory");
         fs::write(root.join(own).join("memory.max"), "1000\n").expect("a file");
         fs::write(root.join("system.slice/cpu.max"), "150000 100000\n").expect("a file");
-        let limits = Cgroup::of(&root, own);
-        fs::remove_dir_all(&root).expect("it was made above");
+        let limits = Cgroup::of(root, own);
         assert_eq!(limits, Cgroup { millicores: Some(1500), memory_bytes: Some(1000) });
     }
 

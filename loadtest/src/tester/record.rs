@@ -107,6 +107,7 @@ fn value_of<'a>(name: &str, lines: &'a str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Scratch;
 
     fn recorded() -> Record {
         let outcome = Outcome { delivered: 7, percentiles: vec![(50.0, 120), (99.9, 900)], ..Outcome::default() };
@@ -123,12 +124,12 @@ mod tests {
 
     #[test]
     fn a_record_is_read_back_as_it_was_written_with_a_line_for_each_run() {
-        let file = std::env::temp_dir().join(format!("fanout-record-{}.json", std::process::id()));
+        let scratch = Scratch::new();
+        let file = scratch.join("record.json");
         let record = recorded();
         record.write(&file).expect("written");
         let lines = std::fs::read_to_string(&file).expect("a file").lines().count();
         let read = Record::read(&file).expect("read");
-        std::fs::remove_file(&file).expect("removed");
 
         assert_eq!(lines, 4 + record.runs.len() + 1);
         let as_value = |record: &Record| serde_json::to_value(record).expect("JSON");

@@ -6,15 +6,16 @@ use crate::auth::{BadKeys, Keyring, verify};
 use serde_json::json;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
+use tempfile::{NamedTempFile, TempPath};
 
 /// A file that is removed with this value.
-struct Scratch(PathBuf);
+struct Scratch(TempPath);
 
 impl Scratch {
     fn new() -> Self {
-        Self(std::env::temp_dir().join(format!("fanout-keys-{}-{}", std::process::id(), fastrand::u64(..))))
+        Self(NamedTempFile::new().unwrap().into_temp_path())
     }
 
     fn write(&self, signer: &Signer) {
@@ -22,12 +23,6 @@ impl Scratch {
         let draft = self.0.with_extension("draft");
         fs::write(&draft, json!({ "keys": [signer.jwk("k1")] }).to_string()).unwrap();
         fs::rename(draft, &self.0).unwrap();
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        drop(fs::remove_file(&self.0));
     }
 }
 

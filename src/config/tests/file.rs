@@ -5,32 +5,24 @@ use super::super::{SETTINGS, Secret, Setting};
 use super::{Command, Host, check_refused, config_on, run_on};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use tempfile::{NamedTempFile, TempPath};
 
 /// A file that is gone at the end of its test. Its name has no blanks: tests part words there.
-pub(super) struct Scratch(PathBuf);
+pub(super) struct Scratch(TempPath);
 
 impl Scratch {
     pub(super) fn of(text: &str) -> Self {
-        let name = format!("fanout-{}-{}.toml", std::process::id(), fastrand::u64(..));
-        let file = Self(std::env::temp_dir().join(name));
+        let file = Self(NamedTempFile::new().expect("the directory for such takes a file").into_temp_path());
         file.write(text);
         file
     }
 
     pub(super) fn write(&self, text: &str) {
-        fs::write(&self.0, text).expect("the directory for such takes a file");
+        fs::write(&self.0, text).expect("it is ours");
     }
 
     pub(super) fn flag(&self) -> String {
         format!("--config {}", self.0.display())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // One that is gone already does no harm.
-        let _ = fs::remove_file(&self.0);
     }
 }
 

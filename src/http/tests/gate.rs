@@ -149,14 +149,13 @@ fn every_token_that_is_refused_is_counted_by_reason() {
 
 #[test]
 fn a_file_of_keys_that_has_become_unusable_is_counted_and_changes_nothing() {
-    let path = std::env::temp_dir().join(format!("fanout-gate-{}", fastrand::u64(..)));
+    let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
     let secret = BASE64.encode(SECRET);
     fs::write(&path, format!("{{\"keys\":[{{\"kty\":\"oct\",\"k\":\"{secret}\"}}]}}")).unwrap();
     let site = Site { keyring: Some(RefCell::new(Keyring::open(None, Some(&path)).unwrap())), ..guarded() };
     fs::write(&path, "{").unwrap();
     let good = token("alice", &[], Duration::ZERO);
     let (visit, outcome) = knock(site, LOCAL, upgrade(&format!("?token={good}"), ""));
-    fs::remove_file(&path).unwrap();
     assert!(outcome.is_ok(), "the key is what it was");
     assert_eq!(visit.front.site.metrics().entrance.key_reloads_failed.get(), 1);
 }

@@ -1,4 +1,5 @@
 use super::{Arguments, Command};
+use crate::Scratch;
 use crate::tester::dialect;
 use crate::tester::plan::{Load, Plan, Publish};
 use crate::tester::scenario;
@@ -125,14 +126,13 @@ fn flags_win_over_the_file() {
 
 #[test]
 fn a_file_with_a_name_that_is_no_flag_is_refused() {
-    let file = std::env::temp_dir().join(format!("scenario-{}.toml", std::process::id()));
-    std::fs::write(&file, "clients = 5\nclient = 6\n").unwrap();
+    let scratch = Scratch::new();
+    let file = scratch.write("scenario.toml", "clients = 5\nclient = 6\n");
     let reason = plan(&format!("fanout --scenario {}", file.display())).unwrap_err();
     assert!(reason.contains("client") && reason.contains("unknown"), "{reason}");
-    std::fs::write(&file, "size = \"1KiB\"\nslo = [\"p99=5ms\"]\nrate = 7\n").unwrap();
+    scratch.write("scenario.toml", "size = \"1KiB\"\nslo = [\"p99=5ms\"]\nrate = 7\n");
     let read = plan(&format!("fanout --scenario {}", file.display())).unwrap();
     assert_eq!((read.size.0, read.slo[0].to_string().as_str(), read.load), (1_024, "p99=5ms", Load::Rate(7.0)));
-    std::fs::remove_file(&file).unwrap();
 }
 
 #[test]
