@@ -83,6 +83,7 @@ impl Said {
     fn note(&mut self, event: Event<'_>, message_bytes_max: usize) {
         let start = self.payloads.len();
         let (first, bytes_max) = match event {
+            Event::Part => return,
             Event::Text(text) => self.copy(0x81, text.as_bytes(), message_bytes_max),
             Event::Binary(payload) => self.copy(0x82, payload, message_bytes_max),
             Event::Ping(payload) => self.copy(0x89, payload, CONTROL_BYTES_MAX),

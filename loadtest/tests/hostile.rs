@@ -22,8 +22,8 @@ const FLOOD: usize = 10_000;
 /// A flood's name, its bytes, and the code it earns.
 type Flood = (&'static str, Vec<u8>, u16);
 
-fn floods() -> Vec<Flood> {
-    let row = |frame: ClientFrame| frame.bytes().repeat(FLOOD);
+fn floods(frames: usize) -> Vec<Flood> {
+    let row = |frame: ClientFrame| frame.bytes().repeat(frames);
     let part = |payload: &str| ClientFrame::new(Opcode::CONTINUATION, payload).unfinished();
     let begun = |frame: ClientFrame| [ClientFrame::new(Opcode::TEXT, "").unfinished().bytes(), row(frame)].concat();
     vec![
@@ -52,7 +52,7 @@ fn every_flood_is_cut_with_its_code_and_a_bystander_gets_everything_in_order() {
     let mut bystander = Client::listen(server.address, "bystander").unwrap();
     let mut publisher = server.publisher().unwrap();
     let mut number = 0;
-    for (name, bytes, code) in floods() {
+    for (name, bytes, code) in floods(FLOOD) {
         let counter = format!("/total/closed/{code}");
         let before = server.count(&counter);
         let mut attacker = RawSocket::upgraded(server.address, "/ws?username=attacker").unwrap();
@@ -64,6 +64,18 @@ fn every_flood_is_cut_with_its_code_and_a_bystander_gets_everything_in_order() {
         expect_next(&mut publisher, &mut bystander, &mut number);
     }
     server.wait_until("/total/connections", 1);
+}
+
+#[test]
+fn nothing_is_read_of_what_stands_behind_a_flood() {
+    let server = Launch::embedded().start().unwrap();
+    // Few enough to be read at once, and several times what is allowed; behind them what has another code.
+    for (name, mut bytes, code) in floods(1_000) {
+        bytes.extend(ClientFrame::new(Opcode(0x3), "").bytes());
+        let mut attacker = RawSocket::upgraded(server.address, "/ws?username=attacker").unwrap();
+        attacker.send(&bytes).unwrap();
+        assert_eq!(attacker.close_code(), Some(code), "{name}");
+    }
 }
 
 /// Of a frame that was begun, and of an answer to a ping.
@@ -198,7 +210,7 @@ fn number_set(name: &str) -> u32 {
 fn bystanders_lose_nothing_under_every_flood_and_what_they_notice_is_measured() {
     let [each, rounds] = ["FANOUT_HOSTILE_SECONDS", "FANOUT_HOSTILE_ROUNDS"].map(number_set);
     let server = Launch::embedded().option("--log-level", "warn").start().unwrap();
-    let floods = floods();
+    let floods = floods(FLOOD);
     let turns = rounds * u32::try_from(floods.len()).unwrap();
     // Calm before, and calm again after each.
     let words = format!("users --clients 100 --rate 1000 --warmup {WARMUP} --seconds {}", each * (2 * turns + 1));

@@ -3,6 +3,7 @@
 //! ```text
 //!   a whole frame that is a message ──► unmasked where it stands ──────► event, borrowed from the input
 //!   anything less                   ──► unmasked, copied to Unfinished ─► event, once its last byte is here
+//!                                                                         (of a fragment: that there was one)
 //! ```
 //!
 //! Invariants: a decoder holds only what is unfinished; its memory follows the bytes that arrived, never what a header
@@ -42,13 +43,10 @@ pub struct Input<'b> {
     unread: &'b mut [u8],
     /// The message behind the latest event, if it came in pieces; released by the next call or with the input.
     finished: Option<Finished>,
-    /// Frames that ended here, and those of them that were not the last of their message.
-    frames: u32,
-    parts: u32,
 }
 
 impl Decoder {
-    /// The next message or control frame; `None` when all input is consumed and more is needed.
+    /// What the next frame comes to; `None` when all input is consumed and more is needed.
     ///
     /// `message_bytes_max` limits a message's payload, the sum of its fragments; control frames have a limit of their
     /// own, 125 bytes (RFC 6455 §5.5). After [`Event::Close`] or a [`Violation`] the connection is over: whatever
@@ -88,22 +86,20 @@ impl Decoder {
                 Some(frame) => frame,
                 None => match self.open(input, message_bytes_max)? {
                     None => return Ok(None),
-                    Some(frame) if frame.is_whole_event(input.unread.len()) => {
-                        input.frames += 1;
-                        return borrow(frame, input).map(Some);
-                    }
+                    Some(frame) if frame.is_whole_event(input.unread.len()) => return borrow(frame, input).map(Some),
                     Some(frame) => frame,
                 },
             };
             let payload = input.take(frame.payload_bytes_left.min(input.unread.len()));
             frame.receive(payload);
             let ends_here = frame.payload_bytes_left == 0;
-            input.frames += u32::from(ends_here);
             let unfinished = self.unfinished.get_or_insert_default();
             if let Some(finished) = unfinished.gather(frame, payload, message_bytes_max)? {
                 return input.finished.insert(finished).event().map(Some);
             }
-            input.parts += u32::from(ends_here);
+            if ends_here {
+                return Ok(Some(Event::Part));
+            }
         }
         Ok(None)
     }
@@ -138,18 +134,7 @@ impl Decoder {
 impl<'b> Input<'b> {
     /// Bytes as they came from the socket, none of them seen by a decoder yet.
     pub fn new(received: &'b mut [u8]) -> Self {
-        Self { unread: received, finished: None, frames: 0, parts: 0 }
-    }
-
-    /// Frames that ended in this input.
-    pub fn frames(&self) -> u32 {
-        self.frames
-    }
-
-    /// Those of them that were no event: parts of messages, however short. They cost as much as
-    /// messages do.
-    pub fn parts(&self) -> u32 {
-        self.parts
+        Self { unread: received, finished: None }
     }
 
     /// The next `bytes` bytes, which count as read from now on.

@@ -30,26 +30,22 @@ impl<S: Socket> Shard<S> {
     pub fn received(&mut self, id: ConnectionId, bytes: &mut [u8]) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let mut decoder = mem::take(&mut connection.decoder);
-        let mut input = Input::new(bytes);
+        let (mut input, mut is_heard) = (Input::new(bytes), false);
         while self.is_open(id) {
             match decoder.next(&mut input, self.limits.client_message_bytes_max) {
-                Ok(Some(event)) => self.handle(id, event),
+                Ok(Some(event)) => {
+                    is_heard = true;
+                    self.handle(id, event);
+                }
                 Ok(None) => break,
                 Err(violation) => self.close(id, CloseCode::of_number(violation.close_code()), violation.reason()),
             }
         }
-        let (frames, parts) = (input.frames(), input.parts());
         if let Some(connection) = self.connections.get_mut(id) {
             connection.decoder = decoder;
             // Half a frame is no sign of life: who drips bytes into one for ever answers no ping.
-            if frames > 0 {
+            if is_heard {
                 connection.heartbeat.heard(self.now);
-            }
-        }
-        // Parts of messages count as messages do: an empty one costs as much to read.
-        for _ in 0..parts {
-            if self.is_open(id) {
-                self.admit(id);
             }
         }
     }
@@ -79,7 +75,7 @@ impl<S: Socket> Shard<S> {
                 let offer = self.connections[id].outbound.send_pong(pong, &mut self.turn.workbench);
                 self.turn.note(id, offer);
             }
-            Event::Pong(_) | Event::Close(_) => {}
+            Event::Part | Event::Pong(_) | Event::Close(_) => {}
         }
     }
 

@@ -1,13 +1,16 @@
-//! What a client's frames come to: messages and control frames.
+//! What a client's frames come to: messages, parts of them, and control frames.
 
 use super::header::{ControlKind, DataKind, Kind};
 use super::text;
 use super::violation::Violation;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-/// A whole message or a control frame, borrowed from the input until the next call.
+/// What one more frame came to, borrowed from the input until the next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
+    /// A part of a message whose last one is still to come (RFC 6455 §5.4). However short, it cost as much to read as
+    /// a message does.
+    Part,
     /// A text message (RFC 6455 §5.6).
     Text(&'a str),
     /// A binary message (RFC 6455 §5.6).

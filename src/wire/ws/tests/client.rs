@@ -16,7 +16,7 @@ pub(super) const CLOSE: u8 = 0x88;
 pub(super) const PING: u8 = 0x89;
 pub(super) const PONG: u8 = 0x8a;
 
-/// An event that outlives its input.
+/// An event that outlives its input, and says something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Said {
     Text(String),
@@ -35,15 +35,16 @@ pub(super) enum End {
     Refused(Violation),
 }
 
-impl From<Event<'_>> for Said {
-    fn from(event: Event<'_>) -> Self {
-        match event {
+impl Said {
+    fn of(event: Event<'_>) -> Option<Self> {
+        Some(match event {
+            Event::Part => return None,
             Event::Text(text) => Self::Text(text.to_owned()),
             Event::Binary(payload) => Self::Binary(payload.to_owned()),
             Event::Ping(payload) => Self::Ping(payload.to_owned()),
             Event::Pong(payload) => Self::Pong(payload.to_owned()),
             Event::Close(close) => Self::Close(close.map(|close| (close.code, close.reason.to_owned()))),
-        }
+        })
     }
 }
 
@@ -85,7 +86,7 @@ pub(super) fn feed(decoder: &mut Decoder, piece: &[u8], message_bytes_max: usize
             Ok(None) => return None,
             Err(violation) => return Some(End::Refused(violation)),
             Ok(Some(event)) => {
-                said.push(event.into());
+                said.extend(Said::of(event));
                 if matches!(event, Event::Close(_)) {
                     return Some(End::Closed);
                 }

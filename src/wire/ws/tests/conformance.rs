@@ -4,7 +4,7 @@ use super::client::{
     BINARY, BINARY_BEGINS, CONTINUATION, End, LAST, PING, PONG, ROOMY, Said, TEXT, TEXT_BEGINS, binary, check, frame,
     frame_masked, frames, ping, pong, refused_at, text,
 };
-use crate::wire::ws::Violation;
+use crate::wire::ws::{Decoder, Event, Input, Violation};
 
 /// Name, frames, what they say and how it ends.
 type Case<'a> = (&'a str, &'a [(u8, &'a [u8])], &'a [Said], End);
@@ -95,6 +95,21 @@ fn fragments_become_one_message_and_control_frames_may_stand_between_them() {
     for (name, conversation, expected, end) in table {
         check(name, &frames(conversation), expected, *end);
     }
+}
+
+#[test]
+fn every_part_of_a_message_but_the_last_is_an_event_once_it_is_whole() {
+    let mut bytes =
+        frames(&[(TEXT_BEGINS, b"a"), (CONTINUATION, b""), (PING, b""), (CONTINUATION, b"bc"), (LAST, b"d")]);
+    let expected = [Event::Part, Event::Part, Event::Ping(b""), Event::Part, Event::Text("abcd")];
+    let (mut decoder, mut input) = (Decoder::default(), Input::new(&mut bytes));
+    for event in expected {
+        assert_eq!(decoder.next(&mut input, ROOMY), Ok(Some(event)));
+    }
+    let mut bytes = frame(BINARY_BEGINS, b"in two");
+    let (begun, rest) = bytes.split_at_mut(9);
+    assert_eq!(decoder.next(&mut Input::new(begun), ROOMY), Ok(None));
+    assert_eq!(decoder.next(&mut Input::new(rest), ROOMY), Ok(Some(Event::Part)));
 }
 
 #[test]
