@@ -8,7 +8,6 @@ mod program;
 use loadtest::{Client, ClientFrame, Launch, Opcode, PATIENCE, Publisher, RawSocket, Redis, Server, exchange};
 use program::{at, count, number, read, tester};
 use serde_json::Value;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
@@ -190,15 +189,35 @@ fn attack(address: SocketAddr, bytes: &[u8], is_over: &AtomicBool) {
     }
 }
 
-/// The middle one of the seconds' p99, of all seconds within these.
-fn p99_us(result: &Value, spans: &[Range<f64>]) -> f64 {
+/// The p99 of each second within these.
+fn p99_us(result: &Value, spans: &[Range<f64>]) -> Vec<f64> {
     let samples = result["samples"].as_array().unwrap();
     // Each sample ends a moment after its second.
     let is_within = |it: &&Value| spans.iter().any(|span| span.contains(&(number(it, "/second") - 0.5)));
-    let within = samples.iter().filter(is_within);
-    let mut all: Vec<f64> = within.map(|it| number(it, "/latency_us/p99")).collect();
+    samples.iter().filter(is_within).map(|it| number(it, "/latency_us/p99")).collect()
+}
+
+/// The first quarter's last, the middle one, and the third quarter's last.
+fn quartiles(mut all: Vec<f64>) -> [f64; 3] {
     all.sort_by(f64::total_cmp);
-    *all.get(all.len() / 2).expect("the bystanders have a sample of each second")
+    [1, 2, 3].map(|quarter| *all.get(all.len() * quarter / 4).expect("each second was measured"))
+}
+
+/// What bystanders noticed of a flood. Each of its seconds is compared with the calm right before and after it: how
+/// calm a machine is changes within minutes.
+fn row(result: &Value, name: &str, begins: impl Iterator<Item = f64>, long: f64) -> String {
+    let (mut calm, mut meanwhile, mut times) = (vec![], vec![], vec![]);
+    for begin in begins {
+        let end = begin + long;
+        let around = p99_us(result, &[begin - long..begin, end..end + long]);
+        let [_, usual, _] = quartiles(around.clone());
+        let seconds = p99_us(result, &[begin..end]);
+        calm.extend(around);
+        times.extend(seconds.iter().map(|p99| p99 / usual));
+        meanwhile.extend(seconds);
+    }
+    let [[_, calm, _], [_, meanwhile, _], [low, times, high]] = [calm, meanwhile, times].map(quartiles);
+    format!("| {name} | {calm:.0} | {meanwhile:.0} | {times:.2} | {low:.2} to {high:.2} |\n")
 }
 
 /// A number of the environment, 1 where it has none.
@@ -210,7 +229,8 @@ fn number_set(name: &str) -> u32 {
 fn bystanders_lose_nothing_under_every_flood_and_what_they_notice_is_measured() {
     let [each, rounds] = ["FANOUT_HOSTILE_SECONDS", "FANOUT_HOSTILE_ROUNDS"].map(number_set);
     let server = Launch::embedded().option("--log-level", "warn").start().unwrap();
-    let floods = floods(FLOOD);
+    // Who floods nothing shows how far the figures stray by themselves.
+    let floods = [vec![("none: attackers come and go", vec![], 0)], floods(FLOOD)].concat();
     let turns = rounds * u32::try_from(floods.len()).unwrap();
     // Calm before, and calm again after each.
     let words = format!("users --clients 100 --rate 1000 --warmup {WARMUP} --seconds {}", each * (2 * turns + 1));
@@ -236,14 +256,12 @@ fn bystanders_lose_nothing_under_every_flood_and_what_they_notice_is_measured() 
         "{code:?} {result}"
     );
     let Ok(file) = std::env::var("FANOUT_HOSTILE_RECORD") else { return };
-    let long = f64::from(each);
-    let mut table = "| flood | p99 of bystanders before, µs | meanwhile, µs | times |\n|---|---|---|---|\n".to_owned();
+    let mut table =
+        "| flood | p99 of bystanders in calm, µs | meanwhile, µs | times | of half of the seconds |\n".to_owned();
+    table += "|---|---|---|---|---|\n";
     for (place, (name, ..)) in floods.iter().enumerate() {
         let begins = (0..turns).skip(place).step_by(floods.len()).map(|turn| f64::from(each * (2 * turn + 1)));
-        let (calm, meanwhile): (Vec<_>, Vec<_>) =
-            begins.map(|began| (began - long..began, began..began + long)).unzip();
-        let [calm, meanwhile] = [calm, meanwhile].map(|spans| p99_us(&result, &spans));
-        writeln!(table, "| {name} | {calm:.0} | {meanwhile:.0} | {:.2} |", meanwhile / calm).unwrap();
+        table += &row(&result, name, begins, each.into());
     }
     println!("{table}");
     std::fs::write(file, table).unwrap();
