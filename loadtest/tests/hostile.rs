@@ -205,7 +205,7 @@ fn quartiles(mut all: Vec<f64>) -> [f64; 3] {
 
 /// What bystanders noticed of a flood. Each of its seconds is compared with the calm right before and after it: how
 /// calm a machine is changes within minutes.
-fn row(result: &Value, name: &str, begins: impl Iterator<Item = f64>, long: f64) -> String {
+fn noticed(result: &Value, name: &str, begins: impl Iterator<Item = f64>, long: f64) -> String {
     let (mut calm, mut meanwhile, mut times) = (vec![], vec![], vec![]);
     for begin in begins {
         let end = begin + long;
@@ -261,7 +261,7 @@ fn bystanders_lose_nothing_under_every_flood_and_what_they_notice_is_measured() 
     table += "|---|---|---|---|---|\n";
     for (place, (name, ..)) in floods.iter().enumerate() {
         let begins = (0..turns).skip(place).step_by(floods.len()).map(|turn| f64::from(each * (2 * turn + 1)));
-        table += &row(&result, name, begins, each.into());
+        table += &noticed(&result, name, begins, each.into());
     }
     println!("{table}");
     std::fs::write(file, table).unwrap();
