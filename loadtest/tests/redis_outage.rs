@@ -1,6 +1,8 @@
 //! A Redis that goes away, comes back, or was never there.
 
-use loadtest::{Client, Launch, Redis, eventually};
+use loadtest::{Client, Launch, Redis, binary, eventually};
+use std::net::Ipv4Addr;
+use std::process::Command;
 
 const PASSWORD: &str = "correct-horse-battery";
 
@@ -78,6 +80,25 @@ fn a_password_is_used_and_never_logged() {
         assert_eq!(client.text().as_deref(), Some("secret event"));
         assert!(!server.log().contains(PASSWORD), "the password is in the log");
     }
+}
+
+#[test]
+fn a_redis_that_does_not_know_the_password_s_command_repeats_it_and_the_log_does_not() {
+    // The last of these words stands for the program that the others get.
+    let wrapper = ["sh", "-c", "exec \"$@\" --rename-command AUTH ''", "sh"];
+    let mut redis = Redis::stopped_behind(&wrapper, &[Ipv4Addr::LOCALHOST.into()]);
+    redis.restart().unwrap();
+    let launch = Launch::with_redis(&redis).option("--log-level", "trace").variable("REDIS_PASSWORD", PASSWORD);
+    let server = launch.start_unready().unwrap();
+    eventually("the log names the cause", || server.log().contains("unknown command").then_some(()));
+    assert!(!server.log().contains(PASSWORD), "{}", server.log());
+    let address = format!("{}", redis.address());
+    let (host, port) = address.split_once(':').unwrap();
+    let mut doctor = Command::new(binary());
+    doctor.args(["doctor", "--redis-host", host, "--redis-port", port]).env("REDIS_PASSWORD", PASSWORD);
+    let output = doctor.output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(said.contains("unknown command") && !said.contains(PASSWORD), "{said}");
 }
 
 #[test]

@@ -12,6 +12,14 @@ pub mod request;
 /// Redis' own limit (`PROTO_INLINE_MAX_SIZE`).
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 
+/// An error reply without the arguments that it repeats. Redis quotes those of a command that it does not know (`ERR
+/// unknown command 'AUTH', with args beginning with: 'a secret'`); what was sent may be a password or somebody's event.
+pub fn without_arguments(error: &[u8]) -> &[u8] {
+    const REPEATS: &[u8] = b", with args";
+    let end = error.windows(REPEATS.len()).position(|words| words == REPEATS);
+    &error[..end.unwrap_or(error.len())]
+}
+
 /// Where a whole line ends: the position of its `\r`, if `\r\n` has arrived. Bytes before `from` are known to hold none.
 fn line_end(buffer: &[u8], from: usize) -> Option<usize> {
     let mut at = from;

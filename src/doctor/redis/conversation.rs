@@ -2,7 +2,7 @@
 
 use crate::client::question::PATIENCE;
 use crate::config::RedisAddress;
-use crate::wire::resp::command;
+use crate::wire::resp::{command, without_arguments};
 use bytes::{Bytes, BytesMut};
 use redis_protocol::resp2::decode::decode_bytes_mut;
 use redis_protocol::resp2::types::BytesFrame;
@@ -58,7 +58,9 @@ impl Conversation {
     /// Asks what must not be refused.
     fn settle(&mut self, words: &[&str]) -> Result<(), Trouble> {
         match self.ask(words).map_err(Trouble::Unreachable)? {
-            BytesFrame::Error(words) => Err(Trouble::Denied(words.to_string())),
+            BytesFrame::Error(words) => {
+                Err(Trouble::Denied(String::from_utf8_lossy(without_arguments(words.as_bytes())).into_owned()))
+            }
             _ => Ok(()),
         }
     }
