@@ -33,7 +33,10 @@ pub struct Keyring {
 #[derive(Clone, Debug)]
 struct KeyFile {
     path: PathBuf,
+    /// The state that was read last, usable or not.
     seen: Option<Stamp>,
+    /// The state that could not be used last, and why: each is told once.
+    unusable: Option<(Option<Stamp>, BadKeys)>,
 }
 
 /// What tells one state of a file from another: when it was written, how long it is, and which file it is.
@@ -51,7 +54,7 @@ impl Keyring {
         if let Some(path) = path {
             let seen = Stamp::of(path);
             keyring.filed = read(path)?;
-            keyring.file = Some(KeyFile { path: path.to_owned(), seen });
+            keyring.file = Some(KeyFile { path: path.to_owned(), seen, unusable: None });
         }
         keyring.set_secret(secret);
         Ok(keyring)
@@ -79,22 +82,29 @@ impl Keyring {
 
     /// Reads the file again if it is not what it was.
     fn look(&mut self) {
-        let Some(KeyFile { path, seen }) = &mut self.file else { return };
+        let Some(KeyFile { path, seen, unusable }) = &mut self.file else { return };
         // Looked at before it is read: what changes meanwhile is found the next time.
         let stamp = Stamp::of(path);
         if stamp == *seen {
             return;
         }
-        *seen = stamp;
-        match read(path) {
+        let outcome = read(path);
+        // Whether a file can be opened may change without the file.
+        if !matches!(outcome, Err(BadKeys::Unreadable(_))) {
+            *seen = stamp;
+        }
+        match outcome {
             Ok(keys) => {
+                *unusable = None;
                 self.filed = keys;
                 self.keys = self.fixed.and(self.filed.clone());
                 tracing::info!(file = %path.display(), keys = self.keys.len(), "keys of tokens read again");
             }
+            Err(bad) if *unusable == Some((stamp, bad.clone())) => {}
             Err(bad) => {
                 self.failures += 1;
                 tracing::error!(file = %path.display(), "keys of tokens stay as they were: {bad}");
+                *unusable = Some((stamp, bad));
             }
         }
     }

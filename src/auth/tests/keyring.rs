@@ -4,7 +4,7 @@ use super::signer::Signer;
 use super::{claims, now};
 use crate::auth::{BadKeys, Keyring, verify};
 use serde_json::json;
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -48,6 +48,26 @@ fn a_file_that_changes_changes_the_keys_and_a_broken_one_does_not() {
     assert_eq!(keyring.failures(), 2, "once for each change");
     file.write(&first);
     assert!(opens(&mut keyring, &first, after(10)) && !opens(&mut keyring, &second, after(10)));
+}
+
+#[test]
+fn a_file_that_could_not_be_read_is_tried_again_although_it_is_the_same() {
+    let (file, signer) = (Scratch::new(), Signer::es256());
+    file.write(&Signer::es256());
+    let mut keyring = Keyring::open(None, Some(&file.0)).unwrap();
+    let token = signer.token(&json!({}), &claims(&json!({})));
+    let mut opens = |seconds| {
+        let keys = keyring.keys(Instant::now() + Duration::from_secs(seconds));
+        (verify(&token, keys, now()).is_ok(), keyring.failures())
+    };
+    let keys = json!({ "keys": [signer.jwk("k1")] }).to_string();
+    // No text, and for the file system the same as what follows.
+    fs::write(&file.0, vec![0xff; keys.len()]).unwrap();
+    let modified = fs::metadata(&file.0).unwrap().modified().unwrap();
+    assert_eq!((opens(2), opens(4)), ((false, 1), (false, 1)), "told once");
+    fs::write(&file.0, &keys).unwrap();
+    File::options().write(true).open(&file.0).unwrap().set_modified(modified).unwrap();
+    assert_eq!(opens(6), (true, 1));
 }
 
 #[test]
