@@ -90,3 +90,18 @@ impl PartialEq for Topic {
 }
 
 impl Eq for Topic {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_collide_under_one_key_do_not_under_the_next() {
+        let [first, second] = [TopicHasher::random(), TopicHasher::random()];
+        let place = |hasher: &TopicHasher, name: u32| hasher.topic(Bytes::from(name.to_string())).hash() % 1024;
+        let collide = |hasher| (0..100_000).filter(|&name| place(hasher, name) == 7).collect::<Vec<_>>();
+        let chosen = collide(&first);
+        let still = chosen.iter().filter(|&&name| place(&second, name) == 7).count();
+        assert!(chosen.len() > 50 && still < 10, "{still} of {} chosen names still collide", chosen.len());
+    }
+}
