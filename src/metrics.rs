@@ -120,6 +120,18 @@ impl Slowness {
 }
 
 labelled! {
+    /// Why an event of a client was not published. It was told so.
+    pub enum PublishError {
+        /// The broker is not connected, or the connection was lost before it answered.
+        Unavailable = "unavailable",
+        /// Too many publications wait already.
+        Overloaded = "overloaded",
+        /// The broker refused the command.
+        Refused = "refused",
+    }
+}
+
+labelled! {
     /// What takes a shard time.
     pub enum Span {
         /// A turn.
@@ -177,6 +189,7 @@ pub struct NodeMetrics {
     dropped: [Counter; Drop::ALL.len()],
     slow: [Counter; Slowness::ALL.len()],
     closed: [Counter; CloseCode::ALL.len()],
+    unpublished: [Counter; PublishError::ALL.len()],
     encodes: [Named; ENCODINGS_MAX],
     spans_us: [Mutex<Histogram<u64>>; Span::ALL.len()],
 }
@@ -216,6 +229,7 @@ impl Default for NodeMetrics {
             dropped: Default::default(),
             slow: Default::default(),
             closed: Default::default(),
+            unpublished: Default::default(),
             encodes: Default::default(),
             spans_us: Span::ALL.map(|_| Mutex::new(span_histogram())),
         }
@@ -241,6 +255,11 @@ impl NodeMetrics {
     /// The counter of a close code.
     pub fn closed(&self, code: CloseCode) -> &Counter {
         &self.closed[code.index()]
+    }
+
+    /// The counter of events that were not published.
+    pub fn unpublished(&self, error: PublishError) -> &Counter {
+        &self.unpublished[error as usize]
     }
 
     /// The counter of frames made from messages in the encoding of this name: one per message, encoding and shard.

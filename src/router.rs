@@ -150,7 +150,7 @@ impl Router {
             let Some((from, control)) = state.mesh.receive() else { break };
             match control {
                 Control::Interest(interest) => state.note(from, interest),
-                Control::Publish(publication) => state.queue(publication),
+                Control::Publish(publication) => state.queue(publication, &self.metrics),
                 Control::Drained => state.drained.push(from),
                 Control::Ask(ticket, question) => state.tell(ticket, &question),
                 Control::Adopt(_)
@@ -217,6 +217,9 @@ impl Router {
 
     /// Answers a publication, if its publisher wants to know. To be called once for each.
     pub fn answer(&self, ticket: Option<Ticket>, outcome: Result<u64, PublishError>) {
+        if let Err(error) = outcome {
+            self.metrics.unpublished(error).add(1);
+        }
         let state = &mut *self.state.borrow_mut();
         state.unanswered -= 1;
         if let Some(ticket) = ticket {
@@ -311,11 +314,12 @@ impl State {
         self.mesh.send(ticket.node, Control::Answer(ticket, Box::new(Reply::Trace(account))));
     }
 
-    fn queue(&mut self, publication: Publication) {
+    fn queue(&mut self, publication: Publication, metrics: &NodeMetrics) {
         let waiting_bytes = self.publication_bytes.get();
         let bytes = waiting_bytes + publication.payload.len();
         let has_room = waiting_bytes == 0 || bytes <= PUBLICATIONS_WAITING_BYTES_MAX;
         if !has_room || self.publications.is_full() {
+            metrics.unpublished(PublishError::Overloaded).add(1);
             if let Some(ticket) = publication.ticket {
                 self.answer(ticket, Err(PublishError::Overloaded));
             }

@@ -1,5 +1,7 @@
 //! The seam to families of clients. Who is behind it stands in one table: `protocols/mod.rs`.
 
+pub use crate::metrics::PublishError;
+
 use super::message::{Message, Origin};
 use super::topic::Topic;
 use crate::metrics::Drop;
@@ -144,17 +146,6 @@ pub enum Notice {
     },
     /// What let the client in is good for so many more milliseconds; then the connection is closed.
     Expiring(u64),
-}
-
-/// Why an event could not be published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PublishError {
-    /// The broker is not connected.
-    Unavailable,
-    /// Too many publications wait already.
-    Overloaded,
-    /// The broker refused the command.
-    Refused,
 }
 
 /// What a protocol wants done, in order.

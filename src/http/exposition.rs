@@ -5,7 +5,7 @@ mod process;
 
 use super::response::Response;
 use super::site::Site;
-use crate::metrics::{Drop, Expectation, NodeMetrics, Refused, Registry, Slowness, Span};
+use crate::metrics::{Drop, Expectation, NodeMetrics, PublishError, Refused, Registry, Slowness, Span};
 use crate::wire::close::CloseCode;
 use hdrhistogram::Histogram;
 use prometheus_client::collector::Collector;
@@ -145,13 +145,21 @@ static PER_SHARD_AND_LABEL: [Breakdown; 4] = [
     },
 ];
 
-/// The broker's node drops events, too, before they reach a shard.
-static PER_NODE_AND_LABEL: Breakdown = Breakdown {
-    name: "fanout_dropped",
-    help: "Events and frames that did not reach a client, by reason",
-    label: "reason",
-    counts: |node| Drop::ALL.map(|reason| (reason.label().to_owned(), node.dropped(reason).get())).into(),
-};
+/// The broker's node drops and refuses events, too, before they reach a shard.
+static PER_NODE_AND_LABEL: [Breakdown; 2] = [
+    Breakdown {
+        name: "fanout_dropped",
+        help: "Events and frames that did not reach a client, by reason",
+        label: "reason",
+        counts: |node| Drop::ALL.map(|reason| (reason.label().to_owned(), node.dropped(reason).get())).into(),
+    },
+    Breakdown {
+        name: "fanout_unpublished",
+        help: "Events of clients that were not published, or perhaps not, as they were told, by reason",
+        label: "reason",
+        counts: |node| PublishError::ALL.map(|error| (error.label().to_owned(), node.unpublished(error).get())).into(),
+    },
+];
 
 /// The page.
 pub(super) fn page(site: &Site) -> Response {
@@ -186,7 +194,9 @@ impl Collector for Scrape {
         for breakdown in &PER_SHARD_AND_LABEL {
             encode_breakdown(breakdown, self.shards(), &mut encoder)?;
         }
-        encode_breakdown(&PER_NODE_AND_LABEL, self.nodes(), &mut encoder)?;
+        for breakdown in &PER_NODE_AND_LABEL {
+            encode_breakdown(breakdown, self.nodes(), &mut encoder)?;
+        }
         self.encode_turns(&mut encoder)?;
         self.encode_stages(&mut encoder)
     }

@@ -362,7 +362,7 @@ impl Front {
         let ticket = Ticket { node: self.site.node, asker: Asker::Request(key.data().as_ffi()) };
         match arrival.into_parts() {
             (Errand::Publish(_), payload) if str::from_utf8(&payload).is_err() => {
-                self.respond(key, publish::not_utf8(), Extent::Whole, now)
+                self.respond(key, publish::not_utf8(&self.site), Extent::Whole, now)
             }
             (Errand::Publish(topic), payload) => {
                 exchange.enter(Phase::Broker, now);

@@ -5,6 +5,7 @@ use super::response::Response;
 use super::site::Site;
 use crate::engine::protocol::PublishError;
 use crate::engine::topic::Topic;
+use crate::metrics::Drop;
 use crate::wire::query;
 use serde_json::json;
 
@@ -24,12 +25,14 @@ pub(super) fn check_length(site: &Site, body_bytes: u64) -> Result<(), Response>
     if body_bytes <= bytes_max as u64 {
         return Ok(());
     }
+    site.metrics().dropped(Drop::EventTooBig).add(1);
     let hint = format!("at most {bytes_max} bytes; the server's --max-event sets the limit");
     Err(Refusal::new(413, "the event is too large", hint).into())
 }
 
 /// 400: such an event cannot be a text frame.
-pub(super) fn not_utf8() -> Response {
+pub(super) fn not_utf8(site: &Site) -> Response {
+    site.metrics().dropped(Drop::NotUtf8).add(1);
     Refusal::bad_request("the event is not valid UTF-8", "events are text: encode bytes, for example as base64").into()
 }
 

@@ -339,7 +339,10 @@ impl Core {
                     self.mesh.send(NodeId::shard(node), Control::Ask(ticket.clone(), question.clone()));
                 }
             }
-            Step::Publish(_) => self.step(key, |front, now| front.published(key, Err(PublishError::Overloaded), now)),
+            Step::Publish(_) => {
+                self.metrics.unpublished(PublishError::Overloaded).add(1);
+                self.step(key, |front, now| front.published(key, Err(PublishError::Overloaded), now));
+            }
             Step::Gone => {}
         }
     }

@@ -245,6 +245,10 @@ fn publications_are_pipelined_and_answered_one_by_one() {
     assert_eq!(stage.outcome(), (3, Err(PublishError::Unavailable)));
     stage.publish("a:1", "{}", 4);
     assert_eq!(stage.outcome(), (4, Err(PublishError::Unavailable)));
+    let counted = |error| stage.metrics.unpublished(error).get();
+    // The probe may have come too early as well.
+    assert!(counted(PublishError::Unavailable) >= 2);
+    assert_eq!([PublishError::Refused, PublishError::Overloaded].map(counted), [1, 0]);
 }
 
 #[test]

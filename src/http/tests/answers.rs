@@ -287,6 +287,7 @@ fn metrics_are_text_that_prometheus_reads() {
     let registry = site.registry.clone();
     registry.shards[1].bytes_out.add(9);
     registry.broker_node.dropped(Drop::EventTooBig).add(2);
+    registry.broker_node.unpublished(PublishError::Overloaded).add(3);
     registry.shards[1].slow(Slowness::QueueFull).add(4);
     registry.shards[1].ledger_difference.set(u64::MAX);
     let entrance = &registry.shards[1].entrance;
@@ -313,6 +314,7 @@ fn metrics_are_text_that_prometheus_reads() {
         "# TYPE fanout_sent_bytes_total counter",
         "fanout_sent_bytes_total{shard=\"1\"} 9",
         "fanout_dropped_total{shard=\"broker\",reason=\"event_too_big\"} 2",
+        "fanout_unpublished_total{shard=\"broker\",reason=\"overloaded\"} 3",
         "fanout_connections_closed_total{shard=\"0\",code=\"4001\"} 0",
         "fanout_slow_consumers_total{shard=\"1\",cause=\"queue_full\"} 4",
         "fanout_ledger_difference{shard=\"1\"} -1",

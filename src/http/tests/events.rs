@@ -1,6 +1,7 @@
 //! `POST /publish`: from the request to the broker and back.
 
 use super::*;
+use crate::metrics::Drop;
 
 fn publication(step: Step) -> Publication {
     let Step::Publish(publication) = step else { panic!("an event is published") };
@@ -79,6 +80,9 @@ fn what_is_no_event_is_refused() {
         let context = request.escape_ascii().to_string();
         assert_eq!((reply.status, reply.field("connection")), (status, connection), "{context}");
         assert!(connection.is_some() || visit.ask(get("/health")).status == 200, "{context}");
+        let dropped = [Drop::EventTooBig, Drop::NotUtf8].map(|reason| visit.front.site.metrics().dropped(reason).get());
+        let is_wrong = |wrong| u64::from(context.starts_with("POST /publish/alice ") && status == wrong);
+        assert_eq!(dropped, [is_wrong(413), is_wrong(400)], "{context}");
     }
 }
 
