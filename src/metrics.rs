@@ -165,7 +165,7 @@ pub struct NodeMetrics {
     pub frames_out: Counter,
     /// Frames that waited for late clients when the books were balanced last.
     pub frames_queued: Counter,
-    /// Bytes that wait for late clients and could still be dropped; counted for each, though they share them.
+    /// Memory, in bytes, of what waits for late clients and could still be dropped; counted for each, though they share it.
     pub bytes_queued: Counter,
     /// Offered less out, queued and dropped, when the books were balanced last: 0, or something is wrong. In two's
     /// complement.

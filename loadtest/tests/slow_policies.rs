@@ -2,6 +2,7 @@
 
 use loadtest::{Client, Launch, Publisher, RawSocket, Server, eventually};
 use serde_json::Value;
+use std::thread;
 use std::time::Duration;
 
 /// What waits for one client at most, in these tests.
@@ -186,6 +187,43 @@ fn beyond_the_memory_for_all_the_largest_queue_goes_and_the_others_stay() {
     assert!(server.count("/total/bytes_queued") <= 8 << 20);
     assert!(small.frame().is_ok(), "who waits for little is still there");
     ledger_balances(&server);
+}
+
+#[test]
+fn what_waits_takes_the_memory_that_is_counted_however_long_events_are() {
+    thread::scope(|scope| {
+        for event_bytes in [300, 1_100, 20_000] {
+            scope.spawn(move || check_memory(event_bytes));
+        }
+    });
+}
+
+fn check_memory(event_bytes: usize) {
+    const CLIENTS: usize = 16;
+    let launch = Launch::embedded().option("--shards", "1").option("--outbound-max", "1MiB");
+    let server = launch.option("--slow-policy", "drop-oldest").option("--write-timeout", "10m").start().unwrap();
+    let connect = |number| {
+        let socket = RawSocket::connect_narrow(server.address, 4096).unwrap();
+        socket.upgrade(&format!("/ws?username={number}")).unwrap()
+    };
+    let _clients: Vec<RawSocket> = (0..CLIENTS).map(connect).collect();
+    server.wait_until("/total/connections", CLIENTS as u64);
+    let before = server.resident_bytes().unwrap();
+    let (mut publisher, event) = (server.publisher().unwrap(), "x".repeat(event_bytes));
+    let limit = CLIENTS << 20;
+    // Nearly full is full: what is left takes no event more.
+    while server.count("/total/bytes_queued") < (limit - CLIENTS * 2 * event_bytes) as u64 {
+        for _ in 0..100 {
+            for number in 0..CLIENTS {
+                publisher.publish(&number.to_string(), &event).unwrap();
+            }
+        }
+    }
+    let counted = server.count("/total/bytes_queued");
+    let taken = server.resident_bytes().unwrap() - before;
+    // Beside it an event of each that is partly out, and what a server that begins to work needs.
+    let allowed = counted + counted / 10 + ((CLIENTS * event_bytes) as u64) + (4 << 20);
+    assert!(counted <= limit as u64 && taken <= allowed, "{taken} bytes for {counted}, events of {event_bytes}");
 }
 
 #[test]

@@ -255,7 +255,7 @@ pub static SETTINGS: &[Setting] = &[
         group: Group::Limits,
         kind: Kind::Bytes { min: 4 * KIB, max: 1024 * MIB },
         preset: Preset::Value("1MiB"),
-        description: "What may wait for a client that reads too slowly; above it --slow-policy decides. Thousands of usual events, and a bound on memory",
+        description: "What may wait for a client that reads too slowly, in memory: an event takes some 110 bytes more than it is long, and is rounded up; above it --slow-policy decides. Thousands of usual events",
     },
     Setting {
         key: Key::OutboundTotalMax,

@@ -1,7 +1,7 @@
 //! Who is late: the connections of a shard whose sockets refuse bytes, what waits for each, and since when.
 //!
-//! Between two turns every byte that waits in the shard waits for one of these. What they wait for is counted in full
-//! for each, though they share it: real memory is less.
+//! Between two turns every frame that waits in the shard waits for one of these. The memory of what they wait for is
+//! counted in full for each, though they share it: where they do, real memory is less.
 
 use super::connection::ConnectionId;
 use crate::ear::Tick;

@@ -6,9 +6,15 @@ use bytes::Bytes;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-/// Frames shorter than this are copied out of their receive chunk before they wait for a late client: a chunk is
-/// 64 KiB, and a longer frame is at least a quarter of it.
-const CHUNK_SHARE_BYTES_MIN: usize = 16 * 1024;
+/// What a frame takes beside its bytes: its counts, its head, and a place in a list that grows by doubling.
+pub const HEAD_BYTES: usize = allocated(2 * size_of::<usize>() + size_of::<Sealed>()) + 2 * size_of::<Frame>();
+
+/// What the allocator hands out for so many bytes: multiples of 16, and from 128 on four sizes for each doubling.
+const fn allocated(bytes: usize) -> usize {
+    // A quarter of the power of two below: 16 up to 128.
+    let step = 1 << ((bytes.saturating_sub(1) | 127).ilog2() - 2);
+    (bytes + step - 1) & !(step - 1)
+}
 
 /// One frame, or several that go out together, counted without atomics: it never leaves its shard.
 ///
@@ -38,6 +44,8 @@ struct Sealed {
     bytes: Bytes,
     /// How many WebSocket frames the bytes are.
     count: u32,
+    /// See [`Frame::held_bytes`].
+    held_bytes: u32,
     content: Content,
     owner: Owner,
 }
@@ -58,7 +66,7 @@ impl Frame {
     pub fn new(sealed: Bytes, content: Content) -> Self {
         debug_assert!(!sealed.is_empty(), "a frame has at least a header");
         let count = u32::from(matches!(content, Content::Events(..) | Content::Words));
-        Self(Rc::new(Sealed { bytes: sealed, count, content, owner: Owner::Chunk(OnceCell::new()) }))
+        Self::of(sealed, count, content, Owner::Chunk(OnceCell::new()))
     }
 
     /// Several frames end to end: one copy, whoever gets them. A single one is not copied.
@@ -72,7 +80,13 @@ impl Frame {
         }
         let last = bytes.len() - sealed.last().map_or(0, Bytes::len);
         let count = u32::try_from(sealed.len()).expect("a turn takes fewer than 2^32 messages");
-        Self(Rc::new(Sealed { bytes: bytes.into(), count, content, owner: Owner::Bundle(last, OnceCell::new()) }))
+        Self::of(bytes.into(), count, content, Owner::Bundle(last, OnceCell::new()))
+    }
+
+    #[inline]
+    fn of(bytes: Bytes, count: u32, content: Content, owner: Owner) -> Self {
+        let held_bytes = u32::try_from(allocated(bytes.len()) + HEAD_BYTES).unwrap_or(u32::MAX);
+        Self(Rc::new(Sealed { bytes, count, held_bytes, content, owner }))
     }
 
     /// The bytes, headers included.
@@ -85,21 +99,25 @@ impl Frame {
         self.0.count
     }
 
+    /// Memory it takes while it waits for a late client, in memory of its own. Counted for each, though they share it.
+    pub fn held_bytes(&self) -> usize {
+        self.0.held_bytes as usize
+    }
+
     /// What is in it.
     pub fn content(&self) -> Content {
         self.0.content
     }
 
-    /// The same for a client that is late: a short frame in memory of its own, copied once for everybody.
+    /// The same for a client that is late: in memory of its own, copied once for everybody.
     ///
-    /// A slice keeps all of its receive chunk alive; a late client would hold 64 KiB for a few hundred bytes.
+    /// A slice keeps all of its receive chunk alive: a late client would hold 64 KiB for a few hundred bytes, and twice
+    /// a long event.
     #[must_use]
     pub fn detached(&self) -> Self {
         match &self.0.owner {
-            Owner::Chunk(copy) if self.0.bytes.len() < CHUNK_SHARE_BYTES_MIN => {
-                copy.get_or_init(|| self.copied(&self.0.bytes)).clone()
-            }
-            Owner::Chunk(_) | Owner::Bundle(..) | Owner::Frame => self.clone(),
+            Owner::Chunk(copy) => copy.get_or_init(|| self.copied(&self.0.bytes)).clone(),
+            Owner::Bundle(..) | Owner::Frame => self.clone(),
         }
     }
 
@@ -115,7 +133,7 @@ impl Frame {
     fn copied(&self, frame: &[u8]) -> Self {
         let (bytes, content) = (Bytes::copy_from_slice(frame), self.0.content);
         let count = self.0.count.min(1);
-        Self(Rc::new(Sealed { bytes, count, content, owner: Owner::Frame }))
+        Self::of(bytes, count, content, Owner::Frame)
     }
 }
 

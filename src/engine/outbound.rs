@@ -87,7 +87,8 @@ pub struct Outbound {
     queue: Queue,
     /// A ping or pong for a late client: passes everything but a frame that is partly out.
     urgent: Option<Frame>,
-    unsent_bytes: usize,
+    /// Memory of the frames in the queue, see [`Frame::held_bytes`].
+    held_bytes: usize,
     /// Bytes of the first frame that the kernel has taken already: fewer than 4 GiB, as every frame has.
     sent_of_first: u32,
     /// Frames that count, see [`Frame::count`].
@@ -125,7 +126,7 @@ impl Outbound {
     /// Takes a frame for a connection that keeps up, unless `bytes_max` would be exceeded by it.
     pub fn offer(&mut self, frame: &Frame, bytes_max: usize, workbench: &mut Workbench) -> Offer {
         if self.awaiting == Awaiting::Nothing {
-            debug_assert_eq!(self.unsent_bytes, 0, "whatever waits is awaited");
+            debug_assert!(self.is_empty(), "whatever waits is awaited");
         } else if self.is_late() || self.intake != Intake::Open || !self.has_room(frame, bytes_max) {
             self.intake = self.intake.max(Intake::Held);
             return Offer::Declined;
@@ -136,8 +137,8 @@ impl Outbound {
     /// Whether `bytes_max` allows one more frame. An empty queue takes any, however large.
     pub fn has_room(&self, frame: &Frame, bytes_max: usize) -> bool {
         // The answer to the upgrade request is not what a client could have read already.
-        let waits = self.unsent_bytes > 0 && !(self.has_preface && matches!(self.queue, Queue::One(_)));
-        !waits || self.unsent_bytes + frame.bytes().len() <= bytes_max
+        let is_read = self.is_empty() || self.has_preface && matches!(self.queue, Queue::One(_));
+        is_read || self.held_bytes + frame.held_bytes() <= bytes_max
     }
 
     /// Sends a pong with this turn. For a late client it passes everything that waits, and only the latest one is kept:
@@ -161,14 +162,14 @@ impl Outbound {
 
     /// Puts the answer to the upgrade request in front of all frames. Call it first, once.
     pub fn send_preface(&mut self, response: Frame, workbench: &mut Workbench) -> Offer {
-        debug_assert_eq!(self.unsent_bytes, 0, "nothing goes out before the handshake is answered");
+        debug_assert!(self.is_empty(), "nothing goes out before the handshake is answered");
         self.has_preface = true;
         self.send_last(response, workbench)
     }
 
     /// Puts a frame behind everything, over the limit if need be: for what ends a conversation.
     pub fn send_last(&mut self, last: Frame, workbench: &mut Workbench) -> Offer {
-        self.unsent_bytes += last.bytes().len();
+        self.held_bytes += last.held_bytes();
         self.unsent_frames += last.count();
         self.queue.push(last, workbench);
         self.touch()
@@ -203,7 +204,7 @@ impl Outbound {
             && let Some(index) = next(self)
         {
             let frame = self.queue.remove(index, workbench);
-            self.unsent_bytes -= frame.bytes().len();
+            self.held_bytes -= frame.held_bytes();
             dropped += frame.count();
         }
         self.unsent_frames -= dropped;
@@ -237,7 +238,7 @@ impl Outbound {
         if self.missed > 0
             && let Some(Content::Gap(untold)) = next
         {
-            self.unsent_bytes -= self.queue.remove(first, workbench).bytes().len();
+            self.held_bytes -= self.queue.remove(first, workbench).held_bytes();
             self.miss(untold);
         }
         mem::take(&mut self.missed)
@@ -245,7 +246,7 @@ impl Outbound {
 
     /// Puts a frame in front of everything of which nothing is out yet: there holes are, too.
     pub fn send_first(&mut self, first: Frame, workbench: &mut Workbench) {
-        self.unsent_bytes += first.bytes().len();
+        self.held_bytes += first.held_bytes();
         self.unsent_frames += first.count();
         let place = self.first_unsent();
         self.queue.widen(workbench).insert(place, first);
@@ -265,9 +266,9 @@ impl Outbound {
             discarded += frame.count();
         }
         self.urgent = None;
-        (self.unsent_bytes, self.unsent_frames) = (0, 0);
+        (self.held_bytes, self.unsent_frames) = (0, 0);
         if let Some(first) = first {
-            self.unsent_bytes = first.bytes().len() - self.sent_of_first as usize;
+            self.held_bytes = first.held_bytes();
             self.unsent_frames = first.count();
             self.queue = Queue::One(first);
         }
@@ -312,7 +313,7 @@ impl Outbound {
         let frames = self.advance(taken, workbench);
         if taken < offered {
             self.become_late();
-        } else if self.unsent_bytes == 0 {
+        } else if self.is_empty() {
             self.awaiting = Awaiting::Nothing;
         }
         Ok(Sent { frames: frames.into(), bytes: taken as u64 })
@@ -337,15 +338,20 @@ impl Outbound {
         matches!(self.awaiting, Awaiting::Writability | Awaiting::Retry)
     }
 
-    /// Bytes the kernel has not taken yet.
-    pub fn unsent_bytes(&self) -> usize {
-        self.unsent_bytes
+    /// Whether the kernel has taken everything.
+    pub fn is_empty(&self) -> bool {
+        matches!(self.queue, Queue::Empty)
     }
 
-    /// Those of them that may still be dropped: what is partly out has to come in full.
+    /// Bytes the kernel has not taken yet. Looks at each frame.
+    pub fn unsent_bytes(&self) -> usize {
+        self.queue.iter().map(|frame| frame.bytes().len()).sum::<usize>() - self.sent_of_first as usize
+    }
+
+    /// Memory of what may still be dropped: what is partly out has to come in full.
     pub fn waiting_bytes(&self) -> usize {
         let stays = self.queue.first().filter(|_| self.first_unsent() > 0);
-        self.unsent_bytes - stays.map_or(0, |first| first.bytes().len() - self.sent_of_first as usize)
+        self.held_bytes - stays.map_or(0, Frame::held_bytes)
     }
 
     /// Frames of a bundle that is partly out, which are out themselves.
@@ -369,8 +375,6 @@ impl Outbound {
 
     /// Takes `bytes` off the front; returns how many frames are wholly out by that.
     fn advance(&mut self, bytes: usize, workbench: &mut Workbench) -> u32 {
-        debug_assert!(bytes <= self.unsent_bytes, "a socket takes what it is given");
-        self.unsent_bytes -= bytes;
         let mut frames = 0;
         let mut out = self.sent_of_first as usize + bytes;
         while let Some(first) = self.queue.first()
@@ -378,6 +382,7 @@ impl Outbound {
         {
             out -= first.bytes().len();
             frames += first.count();
+            self.held_bytes -= first.held_bytes();
             self.has_preface = false;
             self.queue.pop(workbench);
         }

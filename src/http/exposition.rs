@@ -64,7 +64,7 @@ static PER_SHARD: [Series; 20] = [
     }),
     Series {
         name: "fanout_queued",
-        help: "Bytes that wait for late clients and could still be dropped; what they share is counted for each",
+        help: "Memory of what waits for late clients and could still be dropped; what they share is counted for each",
         unit: Some(Unit::Bytes),
         value: Value::Level(|node| node.bytes_queued.get()),
     },

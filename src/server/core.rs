@@ -21,6 +21,7 @@ use crate::config::Secret;
 use crate::control::{Control, MeshNode};
 use crate::ear::{Doorbell, Ear, Interest, Ready, TICK, Tick, Watched, wall_clock_us};
 use crate::engine::connection::ConnectionId;
+use crate::engine::frame::HEAD_BYTES;
 use crate::engine::mesh::{Adoption, Delivery};
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{Notice, PublishError};
@@ -36,10 +37,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Bounds of a turn: after so many messages or payload bytes, sockets and timers get their share. 256 KiB is a quarter
-/// of the default outbound queue, so no client's queue fills only because its shard had no time to write.
+/// Bounds of a turn: after so many messages, or as much as they would hold in a queue, sockets and timers get their
+/// share. 256 KiB is a quarter of the default outbound queue, so no client's queue fills only because its shard had no
+/// time to write.
 const MESSAGES_PER_TURN_MAX: usize = 256;
-const PAYLOAD_BYTES_PER_TURN_MAX: usize = 256 * 1024;
+const HELD_BYTES_PER_TURN_MAX: usize = 256 * 1024;
 
 const CONTROLS_PER_TURN_MAX: usize = 256;
 
@@ -71,7 +73,7 @@ pub(super) struct Core {
     scratch: Box<[u8]>,
     clock: Clock,
     strain: Strain,
-    payload_bytes_per_turn_max: usize,
+    held_bytes_per_turn_max: usize,
     pace: Pace,
     /// When the first event of this turn was received, in microseconds since 1970.
     first_received_us: Option<u64>,
@@ -121,7 +123,7 @@ impl Core {
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             clock,
             strain: Strain::new(clock.started),
-            payload_bytes_per_turn_max: payload_bytes_per_turn_max(&limits),
+            held_bytes_per_turn_max: held_bytes_per_turn_max(&limits),
             pace: Pace::new(Arc::clone(&metrics), clock.now),
             first_received_us: None,
             metrics,
@@ -208,7 +210,7 @@ impl Core {
         let Tuning { bounds, http, places, secret } = tuning;
         self.shard.set_limits(bounds.limits);
         self.spread = bounds.spread;
-        self.payload_bytes_per_turn_max = payload_bytes_per_turn_max(&bounds.limits);
+        self.held_bytes_per_turn_max = held_bytes_per_turn_max(&bounds.limits);
         self.front.site_mut().retune(http, places, secret.as_ref().map(Secret::expose));
     }
 
@@ -240,12 +242,12 @@ impl Core {
     }
 
     fn take_deliveries(&mut self) {
-        let mut payload_bytes = 0;
+        let mut bytes = 0;
         for _ in 0..MESSAGES_PER_TURN_MAX {
             let Some(delivery) = self.mesh.receive_delivery() else { break };
             match delivery {
                 Delivery::Message(place, message) => {
-                    payload_bytes += message.payload().len();
+                    bytes += HEAD_BYTES + message.payload().len();
                     self.first_received_us.get_or_insert(message.received_us);
                     if self.inspector.is_looking() {
                         self.inspector.delivered(place, &message, &self.shard);
@@ -254,7 +256,7 @@ impl Core {
                 }
                 Delivery::Listening(ticket) => self.shard.listening(ticket),
             }
-            if payload_bytes >= self.payload_bytes_per_turn_max {
+            if bytes >= self.held_bytes_per_turn_max {
                 break;
             }
         }
@@ -469,8 +471,8 @@ impl Core {
     }
 }
 
-fn payload_bytes_per_turn_max(limits: &Limits) -> usize {
-    PAYLOAD_BYTES_PER_TURN_MAX.min(limits.outbound_bytes_max / 4)
+fn held_bytes_per_turn_max(limits: &Limits) -> usize {
+    HELD_BYTES_PER_TURN_MAX.min(limits.outbound_bytes_max / 4)
 }
 
 impl Clock {

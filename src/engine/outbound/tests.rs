@@ -1,6 +1,7 @@
 //! What an outbound queue promises, whatever its socket does.
 
 use super::*;
+use crate::engine::frame::HEAD_BYTES;
 use bytes::Bytes;
 use slotmap::SlotMap;
 
@@ -63,6 +64,9 @@ fn late_queue(workbench: &mut Workbench, socket: &mut Trickle) -> Outbound {
     outbound
 }
 
+/// What a frame of a few bytes holds.
+const SHORT: usize = HEAD_BYTES + 16;
+
 type Drops = fn(&mut Outbound, &Frame, TopicKey, &mut Workbench) -> u64;
 
 #[test]
@@ -73,7 +77,7 @@ fn events_give_way_oldest_first_by_topic_or_by_age_and_words_never() {
     };
     let new = frame(b"new");
     let table: [(Drops, &[u8], u64); 5] = [
-        (|outbound, new, _, bench| outbound.make_room(new, 15, bench), b"<words>twosix", 1),
+        (|outbound, new, _, bench| outbound.make_room(new, 4 * SHORT, bench), b"<words>twosix", 1),
         (|outbound, new, _, bench| outbound.make_room(new, 1, bench), b"<words>", 3),
         (|outbound, _, topic, bench| outbound.drop_topic(Some(topic), bench), b"<words>two", 2),
         (|outbound, _, _, bench| outbound.drop_topic(None, bench), b"<words>", 3),
@@ -101,7 +105,7 @@ fn a_notice_stands_where_the_hole_is_and_grows_until_it_is_out() {
     let mut outbound = late_queue(&mut workbench, &mut socket);
     for expected in [1, 2] {
         let room = frame(&[0; 8]);
-        assert_eq!(outbound.make_room(&room, outbound.unsent_bytes() + 5, &mut workbench), 1);
+        assert_eq!(outbound.make_room(&room, 4 * SHORT, &mut workbench), 1);
         assert_eq!(outbound.take_missed(&mut workbench), expected, "what was said and is not out is said again");
         let notice = Frame::new(Bytes::from(format!("<{expected}>")), Content::Gap(expected));
         outbound.send_first(notice, &mut workbench);
@@ -151,9 +155,13 @@ fn a_full_queue_refuses_before_it_grows_but_an_empty_one_takes_any_frame() {
     assert_eq!(outbound.unsent_bytes(), 100);
     let mut outbound = Outbound::default();
     for expected in [Offer::First, Offer::Queued, Offer::Declined] {
-        assert_eq!(outbound.offer(&frame(&[0; 4]), 10, &mut workbench), expected);
+        assert_eq!(outbound.offer(&frame(&[0; 4]), 2 * SHORT, &mut workbench), expected);
     }
-    assert_eq!(outbound.offer(&frame(&[0; 1]), 10, &mut workbench), Offer::Declined, "no hole behind what was refused");
+    assert_eq!(
+        outbound.offer(&frame(&[0; 1]), 2 * SHORT, &mut workbench),
+        Offer::Declined,
+        "no hole behind what was refused"
+    );
 }
 
 #[test]

@@ -147,7 +147,7 @@ impl<S: Socket> Shard<S> {
             self.ladder.settle(id, connection, was_late, taken, self.now);
         }
         if let Phase::Closing { until } = connection.phase
-            && connection.outbound.unsent_bytes() == 0
+            && connection.outbound.is_empty()
         {
             connection.phase = Phase::Lingering { until };
             connection.socket.finish();
