@@ -115,10 +115,8 @@ impl Frame {
     /// a long event.
     #[must_use]
     pub fn detached(&self) -> Self {
-        match &self.0.owner {
-            Owner::Chunk(copy) => copy.get_or_init(|| self.copied(&self.0.bytes)).clone(),
-            Owner::Bundle(..) | Owner::Frame => self.clone(),
-        }
+        let Owner::Chunk(copy) = &self.0.owner else { return self.clone() };
+        copy.get_or_init(|| self.copied(&self.0.bytes)).clone()
     }
 
     /// Of several frames the last, in memory of its own.
@@ -131,9 +129,7 @@ impl Frame {
     }
 
     fn copied(&self, frame: &[u8]) -> Self {
-        let (bytes, content) = (Bytes::copy_from_slice(frame), self.0.content);
-        let count = self.0.count.min(1);
-        Self::of(bytes, count, content, Owner::Frame)
+        Self::of(Bytes::copy_from_slice(frame), self.0.count.min(1), self.0.content, Owner::Frame)
     }
 }
 
