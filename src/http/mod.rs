@@ -57,9 +57,9 @@ use upgrade::Upgrade;
 /// What a client that waits for a go-ahead is told (RFC 9110 §15.2.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Heads and bodies of one connection that are handled at a time: one client that sends 500 requests at once must not
-/// hold up a turn for as long as 500 pages take.
-const STEPS_PER_TURN_MAX: usize = 8;
+/// Heads and bodies of one connection that are handled at a time, a request with its body: one client that sends 500
+/// requests at once must not hold up a turn for as long as 500 pages take.
+const STEPS_PER_TURN_MAX: usize = 4;
 
 slotmap::new_key_type! {
     /// One HTTP connection of one shard; never used again for another.

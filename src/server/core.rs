@@ -45,6 +45,10 @@ const HELD_BYTES_PER_TURN_MAX: usize = 256 * 1024;
 
 const CONTROLS_PER_TURN_MAX: usize = 256;
 
+/// What requests and handshakes may take of a turn: a whole look's handshakes take half of it, but 32 clients that each
+/// ask for a page would hold up events for as long as 32 pages take.
+const HTTP_PER_TURN_MAX: Duration = Duration::from_millis(1);
+
 /// New connections per turn. Emptying the backlog at once makes everybody who is connected wait for it.
 const ACCEPTS_PER_TURN_MAX: usize = 8;
 
@@ -264,12 +268,17 @@ impl Core {
 
     fn hear_sockets(&mut self) {
         let mut ready = std::mem::take(&mut self.ready);
-        let (mut somebody_comes, mut somebody_looks) = (false, false);
+        let (mut somebody_comes, mut somebody_looks, mut http_ends) = (false, false, None);
         for socket in ready.drain(..) {
             match Token::of_number(socket.token) {
                 Token::Listener(Audience::Clients) => somebody_comes = true,
                 Token::Listener(Audience::Monitors) => somebody_looks = true,
-                Token::Exchange(key) => self.hear_exchange(key, socket),
+                Token::Exchange(key) => {
+                    // Who is not heard is reported again.
+                    if Instant::now() < *http_ends.get_or_insert_with(|| Instant::now() + HTTP_PER_TURN_MAX) {
+                        self.hear_exchange(key, socket);
+                    }
+                }
                 Token::Connection(id) => self.hear_connection(id, socket),
             }
         }

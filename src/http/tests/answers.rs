@@ -171,7 +171,7 @@ fn connections_persist_as_long_as_the_client_wants() {
 fn requests_sent_at_once_are_answered_in_order() {
     let mut visit = Visit::new();
     let paths = ["/health", "/nothing", "/ready"];
-    let count = 100;
+    let count = 101;
     visit.send((0..count).map(|index| get(paths[index % 3])).collect::<String>());
     visit.turn();
     for index in 0..count {
