@@ -134,11 +134,13 @@ impl Outbound {
         self.send_last(frame.clone(), workbench)
     }
 
-    /// Whether `bytes_max` allows one more frame. An empty queue takes any, however large.
+    /// Whether `bytes_max` allows one more frame. An empty queue takes any, however large; of one that is partly out
+    /// only what is left counts.
     pub fn has_room(&self, frame: &Frame, bytes_max: usize) -> bool {
         // The answer to the upgrade request is not what a client could have read already.
         let is_read = self.is_empty() || self.has_preface && matches!(self.queue, Queue::One(_));
-        is_read || self.held_bytes + frame.held_bytes() <= bytes_max
+        let rest = self.begun().map_or(0, |first| first.bytes().len() - self.sent_of_first as usize);
+        is_read || self.waiting_bytes() + rest + frame.held_bytes() <= bytes_max
     }
 
     /// Sends a pong with this turn. For a late client it passes everything that waits, and only the latest one is kept:
@@ -252,6 +254,11 @@ impl Outbound {
         self.queue.widen(workbench).insert(place, first);
     }
 
+    /// The first frame where it has to come in full.
+    fn begun(&self) -> Option<&Frame> {
+        self.queue.first().filter(|_| self.first_unsent() > 0)
+    }
+
     /// The place of the first frame that may still be dropped or preceded.
     fn first_unsent(&self) -> usize {
         usize::from(self.sent_of_first > 0 || self.has_preface)
@@ -268,8 +275,7 @@ impl Outbound {
         self.urgent = None;
         (self.held_bytes, self.unsent_frames) = (0, 0);
         if let Some(first) = first {
-            self.held_bytes = first.held_bytes();
-            self.unsent_frames = first.count();
+            (self.held_bytes, self.unsent_frames) = (first.held_bytes(), first.count());
             self.queue = Queue::One(first);
         }
         discarded
@@ -350,8 +356,7 @@ impl Outbound {
 
     /// Memory of what may still be dropped: what is partly out has to come in full.
     pub fn waiting_bytes(&self) -> usize {
-        let stays = self.queue.first().filter(|_| self.first_unsent() > 0);
-        self.held_bytes - stays.map_or(0, Frame::held_bytes)
+        self.held_bytes - self.begun().map_or(0, Frame::held_bytes)
     }
 
     /// Frames of a bundle that is partly out, which are out themselves.

@@ -165,6 +165,23 @@ fn a_full_queue_refuses_before_it_grows_but_an_empty_one_takes_any_frame() {
 }
 
 #[test]
+fn of_a_frame_above_the_limit_what_is_out_leaves_room_for_the_next() {
+    let mut workbench = Workbench::default();
+    let mut outbound = Outbound::default();
+    let limit = SHORT + 400;
+    outbound.send_last(frame(&[0; 1_000]), &mut workbench);
+    for (sent, has_room) in [(0, false), (599, false), (1, true)] {
+        if sent > 0 {
+            let portion = outbound.prepare(&mut workbench).expect("it waits");
+            let offered = outbound.bytes(&portion, &workbench).len();
+            outbound.sent(offered, Ok(sent), &mut workbench).expect("it took some");
+        }
+        assert_eq!(outbound.has_room(&frame(b"next"), limit), has_room, "{sent}");
+    }
+    assert_eq!((outbound.unsent_bytes(), outbound.waiting_bytes()), (400, 0));
+}
+
+#[test]
 fn a_pong_passes_what_waits_but_never_cuts_a_frame_in_two() {
     let mut workbench = Workbench::default();
     let mut outbound = Outbound::default();
