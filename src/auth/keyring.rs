@@ -86,6 +86,7 @@ impl Keyring {
         // Looked at before it is read: what changes meanwhile is found the next time.
         let stamp = Stamp::of(path);
         if stamp == *seen {
+            *unusable = None;
             return;
         }
         let outcome = read(path);

@@ -68,6 +68,14 @@ fn a_file_that_could_not_be_read_is_tried_again_although_it_is_the_same() {
     fs::write(&file.0, &keys).unwrap();
     File::options().write(true).open(&file.0).unwrap().set_modified(modified).unwrap();
     assert_eq!(opens(6), (true, 1));
+    // Whoever puts it away twice is told twice.
+    let away = file.0.with_extension("away");
+    for (seconds, failures) in [(8, 2), (12, 3)] {
+        fs::rename(&file.0, &away).unwrap();
+        assert_eq!(opens(seconds), (true, failures));
+        fs::rename(&away, &file.0).unwrap();
+        assert_eq!(opens(seconds + 2), (true, failures));
+    }
 }
 
 #[test]
