@@ -51,12 +51,12 @@ fn begin(server: &Server, connections: usize) -> Vec<RawSocket> {
     (0..connections).map(begun).collect()
 }
 
-/// Gives each of them another byte now and then, for as long as the server takes any; how many it took.
+/// Gives each of them another byte now and then, for as long as the server takes any, but not for ever; how many it took.
 fn drip(mut sockets: Vec<RawSocket>) -> usize {
     let request = b"ET /ws?username=slow HTTP/1.1\r\nHost: localhost\r\nX: ";
     let mut request = request.iter().chain(iter::repeat(&b'x'));
-    let mut taken = 0;
-    while !sockets.is_empty() {
+    let (mut taken, begun) = (0, Instant::now());
+    while !sockets.is_empty() && begun.elapsed() < PATIENCE {
         thread::sleep(DRIP);
         let byte = [*request.next().expect("it repeats")];
         sockets.retain_mut(|socket| socket.send(&byte).is_ok());
