@@ -6,8 +6,11 @@ use bytes::Bytes;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-/// What a frame takes beside its bytes: its counts, its head, and a place in a list that grows by doubling.
-pub const HEAD_BYTES: usize = allocated(2 * size_of::<usize>() + size_of::<Sealed>()) + 2 * size_of::<Frame>();
+/// Memory that a frame of so many bytes takes while it waits: those, its counts and what stands beside them, and a place
+/// in a list that grows by doubling.
+pub const fn held_bytes(bytes: usize) -> usize {
+    allocated(bytes) + allocated(2 * size_of::<usize>() + size_of::<Sealed>()) + 2 * size_of::<Frame>()
+}
 
 /// What the allocator hands out for so many bytes: multiples of 16, and from 128 on four sizes for each doubling.
 const fn allocated(bytes: usize) -> usize {
@@ -85,7 +88,7 @@ impl Frame {
 
     #[inline]
     fn of(bytes: Bytes, count: u32, content: Content, owner: Owner) -> Self {
-        let held_bytes = u32::try_from(allocated(bytes.len()) + HEAD_BYTES).unwrap_or(u32::MAX);
+        let held_bytes = u32::try_from(held_bytes(bytes.len())).unwrap_or(u32::MAX);
         Self(Rc::new(Sealed { bytes, count, held_bytes, content, owner }))
     }
 
@@ -99,7 +102,7 @@ impl Frame {
         self.0.count
     }
 
-    /// Memory it takes while it waits for a late client, in memory of its own. Counted for each, though they share it.
+    /// [`held_bytes`] of it, once it is [`Frame::detached`]. Counted for each client, though they share it.
     pub fn held_bytes(&self) -> usize {
         self.0.held_bytes as usize
     }
@@ -122,10 +125,8 @@ impl Frame {
     /// Of several frames the last, in memory of its own.
     #[must_use]
     pub fn newest(&self) -> Self {
-        match &self.0.owner {
-            Owner::Bundle(last, copy) => copy.get_or_init(|| self.copied(&self.0.bytes[*last..])).clone(),
-            Owner::Chunk(_) | Owner::Frame => self.detached(),
-        }
+        let Owner::Bundle(last, copy) = &self.0.owner else { return self.detached() };
+        copy.get_or_init(|| self.copied(&self.0.bytes[*last..])).clone()
     }
 
     fn copied(&self, frame: &[u8]) -> Self {
@@ -140,12 +141,36 @@ mod tests {
     #[test]
     fn late_clients_share_one_copy_and_let_go_of_the_chunk() {
         let chunk = Bytes::from(vec![7; 64 * 1024]);
-        let frame = Frame::new(chunk.slice(..100), Content::Words);
-        let (one, other) = (frame.detached(), frame.detached().detached());
-        drop(frame);
-        assert!(chunk.is_unique(), "nobody holds the chunk any more");
-        assert_eq!((one.bytes(), one.count()), (&[7; 100][..], 1));
-        assert!(std::ptr::eq(one.bytes(), other.bytes()), "one copy");
+        for length in [100, 40_000] {
+            let frame = Frame::new(chunk.slice(..length), Content::Words);
+            let (one, other) = (frame.detached(), frame.detached().detached());
+            drop(frame);
+            assert!(chunk.is_unique(), "nobody holds the chunk any more");
+            assert_eq!((one.bytes(), one.count()), (&chunk[..length], 1));
+            assert!(std::ptr::eq(one.bytes(), other.bytes()), "one copy");
+        }
+    }
+
+    #[test]
+    fn a_frame_holds_what_the_allocator_hands_out_for_it() {
+        for (bytes, expected) in [
+            (1, 16),
+            (16, 16),
+            (17, 32),
+            (128, 128),
+            (129, 160),
+            (260, 320),
+            (1_024, 1_024),
+            (1_028, 1_280),
+            (4_004, 4_096),
+            (4_097, 5_120),
+            (100_000, 114_688),
+        ] {
+            let frame = Frame::new(Bytes::from(vec![0; bytes]), Content::Words);
+            assert_eq!(frame.held_bytes() - held_bytes(0), expected, "{bytes}");
+            assert_eq!(frame.detached().held_bytes(), frame.held_bytes(), "the copy as well");
+        }
+        assert_eq!(held_bytes(0), 112, "as the setting says");
     }
 
     #[test]

@@ -138,9 +138,9 @@ impl Outbound {
     /// only what is left counts.
     pub fn has_room(&self, frame: &Frame, bytes_max: usize) -> bool {
         // The answer to the upgrade request is not what a client could have read already.
-        let is_read = self.is_empty() || self.has_preface && matches!(self.queue, Queue::One(_));
-        let rest = self.begun().map_or(0, |first| first.bytes().len() - self.sent_of_first as usize);
-        is_read || self.waiting_bytes() + rest + frame.held_bytes() <= bytes_max
+        let is_free = self.is_empty() || self.has_preface && matches!(self.queue, Queue::One(_));
+        let rest = |first: &Frame| first.bytes().len() - self.sent_of_first as usize;
+        is_free || self.waiting_bytes() + self.begun().map_or(0, rest) + frame.held_bytes() <= bytes_max
     }
 
     /// Sends a pong with this turn. For a late client it passes everything that waits, and only the latest one is kept:

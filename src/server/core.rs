@@ -21,7 +21,7 @@ use crate::config::Secret;
 use crate::control::{Control, MeshNode};
 use crate::ear::{Doorbell, Ear, Interest, Ready, TICK, Tick, Watched, wall_clock_us};
 use crate::engine::connection::ConnectionId;
-use crate::engine::frame::HEAD_BYTES;
+use crate::engine::frame::held_bytes;
 use crate::engine::mesh::{Adoption, Delivery};
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{Notice, PublishError};
@@ -251,7 +251,7 @@ impl Core {
             let Some(delivery) = self.mesh.receive_delivery() else { break };
             match delivery {
                 Delivery::Message(place, message) => {
-                    bytes += HEAD_BYTES + message.payload().len();
+                    bytes += held_bytes(message.payload().len());
                     self.first_received_us.get_or_insert(message.received_us);
                     if self.inspector.is_looking() {
                         self.inspector.delivered(place, &message, &self.shard);

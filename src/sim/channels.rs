@@ -7,7 +7,7 @@
 use super::place::{self, Place, WELCOME};
 use super::seeds;
 use super::socket::{Wire, WireState};
-use crate::engine::frame::HEAD_BYTES;
+use crate::engine::frame::held_bytes;
 use crate::engine::message::{Message, Origin};
 use crate::engine::placement::Placement;
 use crate::engine::protocol::{
@@ -31,7 +31,7 @@ const TOPICS: usize = 4;
 const CLIENTS: usize = 12;
 const STEPS: usize = 800;
 /// So little that a few answers fill it.
-const OUTBOUND_BYTES_MIN: usize = 5 * (HEAD_BYTES + 16);
+const OUTBOUND_BYTES_MIN: usize = 5 * held_bytes(1);
 
 /// Says `+t`, `-t` or `!t`; hears `=t`, `~t`, `>t`, `?t`, events `t:number:publisher`, and `!n` where n are missing.
 struct Chatter {

@@ -5,7 +5,7 @@ use super::model::Client;
 use super::place::{self, Place};
 use super::socket::{Wire, WireState};
 use crate::ear::Tick;
-use crate::engine::frame::HEAD_BYTES;
+use crate::engine::frame::held_bytes;
 use crate::engine::message::Message;
 use crate::engine::placement::Placement;
 use crate::engine::protocol::SlowPolicy;
@@ -24,7 +24,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 const TOPICS: usize = 5;
-const OUTBOUND_BYTES_MAX: usize = 20 * (HEAD_BYTES + 112);
+const OUTBOUND_BYTES_MAX: usize = 20 * held_bytes(100);
 /// Followers of a topic on its owner above which further ones go elsewhere: most topics come to that.
 const FOLLOWERS_ON_OWNER_MAX: usize = 2;
 

@@ -1,7 +1,7 @@
 //! What an outbound queue promises, whatever its socket does.
 
 use super::*;
-use crate::engine::frame::HEAD_BYTES;
+use crate::engine::frame::held_bytes;
 use bytes::Bytes;
 use slotmap::SlotMap;
 
@@ -65,7 +65,7 @@ fn late_queue(workbench: &mut Workbench, socket: &mut Trickle) -> Outbound {
 }
 
 /// What a frame of a few bytes holds.
-const SHORT: usize = HEAD_BYTES + 16;
+const SHORT: usize = held_bytes(1);
 
 type Drops = fn(&mut Outbound, &Frame, TopicKey, &mut Workbench) -> u64;
 
